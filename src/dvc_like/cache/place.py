@@ -1,0 +1,119 @@
+"""How an object gets into the workspace: clone, hard link, symbolic link or copy.
+
+Owns the choice between them, in the order of `cache.type`, and that nothing unsound is ever placed. Knows the
+workspace only as an open folder and a name.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import NamedTuple
+
+from ..digest import Digest
+from ..errors import ConfigError
+from ..fsutil import CREATE, Dir, clone, copy_bytes, signature, temp_name, write_all
+from .store import Cache
+from .writer import CLONE_FROM, SMALL
+
+LINK_TYPES = ("reflink", "hardlink", "symlink", "copy")
+DEFAULT_TYPES = ("reflink", "copy")
+_CANNOT_LINK = {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
+
+
+def parse_types(text: str) -> tuple[str, ...]:
+    """Read `cache.type`, a comma-separated list; copying is always the last resort."""
+    types = tuple(word.strip() for word in text.split(",") if word.strip())
+    for word in types:
+        if word not in LINK_TYPES:
+            raise ConfigError(f"cache.type holds {word!r}", hint=f"Choose from: {', '.join(LINK_TYPES)}.")
+    return (types or DEFAULT_TYPES) + (() if "copy" in types else ("copy",))
+
+
+class Placed(NamedTuple):
+    """What was put into the workspace: its signature now, and the fingerprint of its content."""
+
+    status: os.stat_result
+    fingerprint: bytes
+
+
+class Placer:
+    """Puts objects of one cache into the workspace."""
+
+    def __init__(self, cache: Cache, types: tuple[str, ...] = DEFAULT_TYPES) -> None:
+        self._cache = cache
+        self._types = types
+
+    @property
+    def links(self) -> bool:
+        """Tell whether a placed file shares its inode with the cache, so that `add` replaces it by such a link."""
+        return self._types[0] in ("hardlink", "symlink")
+
+    def place(self, folder: Dir, name: str, digest: Digest, *, executable: bool, replace: bool) -> Placed | None:
+        """Put an object under `name`; None when it is missing or damaged (then nothing was touched).
+
+        With `replace` the new file takes the place of the old one at once, else `name` must be free and the
+        folder still out of sight: then the file is written under its own name.
+        """
+        opened = self._cache.open(digest)
+        if opened is None:
+            return None
+        fd, status, fingerprint = opened
+        try:
+            target = temp_name() if replace else name
+            for kind in self._types:
+                if self._try(kind, folder, target, digest, fd, status, executable):
+                    break
+            placed = folder.lstat(target)
+            if replace:
+                folder.rename(target, name)
+                placed = folder.lstat(name)
+            if placed.st_ino == status.st_ino and placed.st_dev == status.st_dev:
+                self._cache.trust.set(digest, signature(placed), fingerprint)  # a new link moves the ctime
+            return Placed(placed, fingerprint)
+        finally:
+            os.close(fd)
+
+    def _try(
+        self, kind: str, folder: Dir, name: str, digest: Digest, fd: int, status: os.stat_result, executable: bool
+    ) -> bool:
+        if kind in ("hardlink", "symlink"):
+            if executable:
+                return False  # the bit would be set for everyone who links to the object
+            return self._link(kind, folder, name, digest)
+        if kind == "reflink" and status.st_size < CLONE_FROM:
+            return False
+        out = folder.open(name, CREATE, 0o777 if executable else 0o666)
+        try:
+            if kind == "reflink":
+                if clone(fd, out):
+                    return True
+                self._types = tuple(t for t in self._types if t != "reflink")
+                folder.unlink(name)
+                return False
+            if status.st_size <= SMALL:
+                if status.st_size:
+                    write_all(out, os.read(fd, status.st_size))
+            else:
+                copy_bytes(fd, out)
+        except BaseException:
+            folder.unlink(name)
+            raise
+        finally:
+            os.close(out)
+        return True
+
+    def _link(self, kind: str, folder: Dir, name: str, digest: Digest) -> bool:
+        path = self._cache.path(digest)
+        try:
+            if kind == "symlink":
+                folder.symlink(path, name)
+            elif folder.fd is not None:
+                os.link(path, name, dst_dir_fd=folder.fd, follow_symlinks=False)
+            else:
+                os.link(path, f"{folder.path}/{name}")
+        except OSError as error:
+            if error.errno in _CANNOT_LINK:
+                return False
+            raise
+        return True

@@ -1,0 +1,257 @@
+"""The content-addressed store: look up, read, verify, set aside, move to the trash.
+
+Owns the layout ``files/<algorithm>/<2>/<rest>`` below the cache folder (specified in ``docs/format.md``), with ``tmp/``
+(marks of running writers), ``bad/`` (damaged objects) and ``trash/`` (what gc took out) beside it. Objects come in
+through `cache.writer`. It knows neither workspace nor remotes, and takes no object's word: what has no valid
+record in `Trust` is hashed before it is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .. import digest as digests
+from ..digest import HEX_LENGTH, Digest, file_key, tree_key
+from ..errors import CorruptData
+from ..fsutil import CHUNK, READ, Dir, is_temp, read_all, signature
+from .trust import Trust
+
+
+class Object(NamedTuple):
+    """One object as it lies in the store."""
+
+    digest: Digest
+    is_tree: bool
+    size: int
+    mtime_ns: int
+
+    @property
+    def key(self) -> str:
+        """Where it lies."""
+        return tree_key(self.digest) if self.is_tree else file_key(self.digest)
+
+
+class Cache:
+    """One cache folder. Reading needs no lock; see `cache.writer` for how objects get in."""
+
+    def __init__(self, root: str, trust_path: str) -> None:
+        os.makedirs(root, exist_ok=True)
+        self.root = root
+        self.top = Dir.open_root(root)
+        self.trust = Trust(trust_path)
+        self.set_aside: list[Digest] = []  # found damaged by this process
+
+    def path(self, digest: Digest) -> str:
+        """Return where the file object lies, whether it is there or not."""
+        return f"{self.root}/{file_key(digest)}"
+
+    def digest_of_link(self, target: str) -> Digest | None:
+        """Return the digest when a link's target is a file object of this cache, else None."""
+        if not target.startswith(f"{self.root}/files/"):
+            return None
+        try:
+            algorithm, shard, rest = target[len(self.root) + 7 :].split("/")
+            return digests.parse(f"{algorithm}:{shard}{rest}")
+        except (ValueError, CorruptData):
+            return None
+
+    # ---------------------------------------------------------------- looking
+
+    def has(self, digest: Digest) -> bool:
+        """Tell whether a file object is there. It may be damaged: `ensure` looks closer."""
+        return self._is_file(file_key(digest))
+
+    def has_tree(self, digest: Digest) -> bool:
+        """Tell whether a tree object is there."""
+        return self._is_file(tree_key(digest))
+
+    def _is_file(self, key: str) -> bool:
+        try:
+            return stat.S_ISREG(self.top.lstat(key).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return self.revive(key)
+
+    def is_sound(self, digest: Digest) -> bool:
+        """Tell whether a file object is there and sound, by a stat alone where its record still fits."""
+        try:
+            status = self.top.lstat(file_key(digest))
+        except (FileNotFoundError, NotADirectoryError):
+            return self.revive(file_key(digest)) and self.ensure(digest)
+        record = self.trust.get(digest)
+        return (record is not None and record[0] == signature(status)) or self.ensure(digest)
+
+    def ensure(self, digest: Digest) -> bool:
+        """Tell whether a file object is there and sound; one that is damaged is set aside."""
+        opened = self.open(digest)
+        if opened is None:
+            return False
+        os.close(opened[0])
+        return True
+
+    def open(self, digest: Digest) -> tuple[int, os.stat_result, bytes] | None:
+        """Open a sound file object: (descriptor at its start, stat, fingerprint), or None.
+
+        Trusted by its record, else hashed now. A damaged object is set aside, and counts as missing.
+        """
+        key = file_key(digest)
+        fd = self._open_file(key)
+        if fd is None:
+            return None
+        try:
+            status = os.fstat(fd)
+            record = self.trust.get(digest)
+            if record is not None and record[0] == signature(status):
+                return fd, status, record[1]
+            fingerprint = self._verify(fd, digest)
+            if fingerprint is not None and signature(os.fstat(fd)) == signature(status):
+                self.trust.set(digest, signature(status), fingerprint)
+                return fd, status, fingerprint
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+        self._put_aside(key, digest)
+        return None
+
+    def _open_file(self, key: str) -> int | None:
+        for _ in range(2):
+            try:
+                fd = self.top.open(key, READ)
+            except (FileNotFoundError, NotADirectoryError):
+                if not self.revive(key):
+                    return None
+                continue
+            except OSError:
+                return None  # a link or something else that is no object
+            if stat.S_ISREG(os.fstat(fd).st_mode):
+                return fd
+            os.close(fd)
+            return None
+        return None
+
+    @staticmethod
+    def _verify(fd: int, digest: Digest) -> bytes | None:
+        """Return the fingerprint of the content when it is that of the digest; rewinds."""
+        slow, fast = digests.hasher(digest.algorithm), digests.new_fingerprint()
+        while data := os.read(fd, CHUNK):
+            slow.update(data)
+            fast.update(data)
+        os.lseek(fd, 0, os.SEEK_SET)
+        return fast.digest() if digests.finish(digest.algorithm, slow) == digest else None
+
+    def read_tree(self, digest: Digest) -> bytes | None:
+        """Return the bytes of a tree object, always verified; None when missing or damaged."""
+        key = tree_key(digest)
+        fd = self._open_file(key)
+        if fd is None:
+            return None
+        try:
+            data = read_all(fd, os.fstat(fd).st_size)
+        finally:
+            os.close(fd)
+        if digests.of_bytes(digest.algorithm, data) == digest:
+            return data
+        self._put_aside(key, digest)
+        return None
+
+    def objects(self) -> Iterator[Object]:
+        """Yield every object in the store, in no order."""
+        for algorithm in HEX_LENGTH:
+            for shard in _folder_names(self.top, f"files/{algorithm}"):
+                try:
+                    with self.top.descend(f"files/{algorithm}/{shard}") as folder:
+                        for entry in folder.entries():
+                            found = _recognise(algorithm, shard, entry)
+                            if found is not None:
+                                yield found
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+
+    # ---------------------------------------------------------------- moving aside and away
+
+    def renew(self, key: str) -> None:
+        """Make an object young again: its mtime is its age, and gc spares the young."""
+        with contextlib.suppress(OSError):
+            os.utime(f"{self.root}/{key}")
+
+    def _put_aside(self, key: str, digest: Digest) -> None:
+        """Move a damaged object to ``bad/``: never delivered again, never deleted either."""
+        self._move(key, f"bad/{key.replace('/', '-')}.{os.getpid()}-{len(self.set_aside)}")
+        self.trust.drop(digest)
+        self.set_aside.append(digest)
+
+    def discard(self, item: Object) -> None:
+        """Move an object to the trash, from where `Cache` itself takes it back when it is asked for."""
+        self._move(item.key, f"trash/{item.key}")
+        os.utime(f"{self.root}/trash/{item.key}")
+        if not item.is_tree:
+            self.trust.drop(item.digest)
+
+    def revive(self, key: str) -> bool:
+        """Take an object out of the trash again; tell whether it was there."""
+        if not os.path.lexists(f"{self.root}/trash/{key}"):
+            return False
+        return self._move(f"trash/{key}", key)
+
+    def _move(self, old: str, new: str) -> bool:
+        try:
+            os.makedirs(os.path.dirname(f"{self.root}/{new}"), exist_ok=True)
+            os.replace(f"{self.root}/{old}", f"{self.root}/{new}")
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise CorruptData(f"cannot move {self.root}/{old} aside: {error.strerror}") from None
+        return True
+
+    def trashed(self) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield key and stat of everything in the trash."""
+        top = f"{self.root}/trash"
+        for folder, _, names in os.walk(top):
+            for name in names:
+                path = os.path.join(folder, name)
+                yield os.path.relpath(path, top).replace(os.sep, "/"), os.lstat(path)
+
+    def delete_trashed(self, key: str) -> None:
+        """Delete one key of the trash for good."""
+        path = f"{self.root}/trash/{key}"
+        with contextlib.suppress(OSError):
+            os.chmod(path, stat.S_IREAD | stat.S_IWRITE)
+        os.unlink(path)
+
+    def close(self) -> None:
+        """Save the records and give the folder back."""
+        self.trust.close()
+        self.top.close()
+
+    def __enter__(self) -> Cache:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _recognise(algorithm: str, shard: str, entry: os.DirEntry[str]) -> Object | None:
+    name, is_tree = entry.name, entry.name.endswith(".tree")
+    hexes = shard + (name[:-5] if is_tree else name)
+    if is_temp(name) or len(hexes) != HEX_LENGTH[algorithm]:
+        return None
+    try:
+        digest = digests.parse(f"{algorithm}:{hexes}")
+        status = entry.stat(follow_symlinks=False)
+    except (CorruptData, FileNotFoundError):
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return Object(digest, is_tree, status.st_size, status.st_mtime_ns)
+
+
+def _folder_names(top: Dir, path: str) -> list[str]:
+    try:
+        with top.descend(path) as folder:
+            return sorted(entry.name for entry in folder.entries())
+    except (FileNotFoundError, NotADirectoryError):
+        return []

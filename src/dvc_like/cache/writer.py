@@ -1,0 +1,361 @@
+"""How objects get into the cache: one pass that hashes and stores, one flush for many, then the names.
+
+Owns the crash-safe order. Every object is written under a temporary name in its own shard folder; `flush` puts
+all of them on disk with one call and only then renames them. A process that dies leaves temporary files and a
+mark; the next writer finds the mark unlocked and sweeps them. Needs no lock against other writers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import queue
+import threading
+from itertools import count
+from typing import NamedTuple
+
+from .. import digest as digests
+from ..digest import Digest, file_key, tree_key
+from ..errors import CorruptData, LockHeld
+from ..fsutil import (
+    CHUNK,
+    CREATE,
+    clone,
+    flush_filesystem,
+    lock,
+    read_all,
+    signature,
+    temp_name,
+    write_all,
+)
+from .store import Cache
+
+SMALL = 1 << 20  # up to this size a file is read into memory whole
+CLONE_FROM = 64 << 10  # below this size cloning costs more than copying (docs/benchmarks.md)
+BATCH_FILES = 4096  # flushed while the next ones are read; also bounds memory
+FSYNC_UP_TO = 8  # so few files are cheaper flushed one by one than with the whole file system
+
+_READ_ONLY = 0o444
+
+
+_Batch = dict[str, tuple[str, Digest | None, bytes]]  # key -> temporary name, digest of a file, fingerprint
+
+
+class Stored(NamedTuple):
+    """What storing a file found out about it."""
+
+    digest: Digest
+    fingerprint: bytes
+    size: int
+
+
+class Writer:
+    """One batch of objects on their way in; a context manager. Safe to share between threads.
+
+    Leaving it in peace flushes; leaving it by an error throws away what was not yet flushed.
+    """
+
+    def __init__(self, cache: Cache, algorithm: str, *, reflink: bool = True) -> None:
+        self.cache = cache
+        self.algorithm = algorithm
+        self._reflink = reflink
+        self._mutex = threading.Lock()
+        self._pending: _Batch = {}
+        self._under_way: _Batch = {}
+        self._serial = count()
+        self._marks = contextlib.ExitStack()
+        self._flushing: threading.Thread | None = None
+        self._flush_error: list[BaseException] = []
+
+    def __enter__(self) -> Writer:
+        marks = os.path.join(self.cache.root, "tmp")
+        os.makedirs(marks, exist_ok=True)
+        self._ignore_everything()
+        self._sweep(marks)
+        name = temp_name()
+        self._prefix = name + "-"
+        path = os.path.join(marks, name)
+        self._marks.enter_context(lock(path, timeout=5))
+        self._marks.callback(os.unlink, path)
+        return self
+
+    def __exit__(self, kind: object, *exc: object) -> None:
+        try:
+            if kind is None:
+                self.flush()
+            else:
+                self._throw_away()
+        finally:
+            self._marks.close()
+
+    def _ignore_everything(self) -> None:
+        # A worktree whose branch has no `.dvc-like` must not see the cache as untracked files.
+        path = os.path.join(self.cache.root, ".gitignore")
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, CREATE, 0o666))
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("*\n")
+
+    def _sweep(self, marks: str) -> None:
+        """Remove what writers that died left behind."""
+        for name in os.listdir(marks):
+            path = os.path.join(marks, name)
+            try:
+                with lock(path, timeout=0):
+                    for folder, _, files in os.walk(os.path.join(self.cache.root, "files")):
+                        for left in files:
+                            if left.startswith(name + "-"):
+                                os.unlink(os.path.join(folder, left))
+                    os.unlink(path)
+            except (LockHeld, FileNotFoundError):
+                continue  # a living writer, or another process sweeps
+
+    # ---------------------------------------------------------------- putting
+
+    def put_file(self, fd: int, size: int) -> Stored:
+        """Store the regular file open at `fd`; the caller checks that it stayed the same meanwhile."""
+        if size > SMALL:
+            return self._put_large(fd)
+        data = read_all(fd, size)
+        digest = digests.of_bytes(self.algorithm, data)
+        fast = digests.fingerprint(data)
+        key = file_key(digest)
+        if not self._already(key, digest):
+            self._create(key, digest, fast, data, fd if len(data) >= CLONE_FROM else None)
+        return Stored(digest, fast, len(data))
+
+    def put_tree(self, data: bytes, expected: Digest | None = None) -> Digest:
+        """Store the bytes of a tree; with `expected` they must be its bytes, else `CorruptData`."""
+        digest = digests.of_bytes(expected.algorithm if expected else self.algorithm, data)
+        if expected not in (None, digest):
+            raise CorruptData(f"a tree is damaged: its bytes are not those of {expected}")
+        key = tree_key(digest)
+        if key not in self._pending and key not in self._under_way:
+            if self.cache.read_tree(digest) is None:
+                self._create(key, None, b"", data, None)
+            else:
+                self.cache.renew(key)
+        return digest
+
+    def _already(self, key: str, digest: Digest) -> bool:
+        """Tell whether a sound object of that name is there or on its way.
+
+        One without a record is not looked at: writing it again costs no more than reading it, and heals it.
+        """
+        if key in self._pending or key in self._under_way:
+            return True
+        record = self.cache.trust.get(digest)
+        if record is None or not self.cache.is_sound(digest):
+            return False
+        self.cache.renew(key)
+        self.cache.trust.set(digest, signature(self.cache.top.lstat(key)), record[1])
+        return True
+
+    def _create(self, key: str, digest: Digest | None, fast: bytes, data: bytes, source: int | None) -> None:
+        temp = self._temp_beside(key)
+        fd = self._open_temp(temp)
+        try:
+            # On a file system that shares blocks a clone costs no space; `data` says what its bytes must be.
+            if source is None or not self._clone(source, fd):
+                write_all(fd, data)
+        finally:
+            os.close(fd)
+        self._enlist(key, temp, digest, fast)
+
+    def _clone(self, source: int, target: int) -> bool:
+        if self._reflink and not clone(source, target):
+            self._reflink = False
+        return self._reflink
+
+    def _temp_beside(self, key: str) -> str:
+        return f"{key.rpartition('/')[0]}/{self._prefix}{next(self._serial):x}"
+
+    def _open_temp(self, temp: str) -> int:
+        try:
+            return self.cache.top.open(temp, CREATE, _READ_ONLY)
+        except FileNotFoundError:
+            os.makedirs(os.path.join(self.cache.root, os.path.dirname(temp)), exist_ok=True)
+            return self.cache.top.open(temp, CREATE, _READ_ONLY)
+
+    def _enlist(self, key: str, temp: str, digest: Digest | None, fast: bytes) -> None:
+        with self._mutex:
+            if key in self._pending or key in self._under_way:  # another thread brought the same bytes
+                self.cache.top.unlink(temp)
+                return
+            self._pending[key] = (temp, digest, fast)
+            if len(self._pending) < BATCH_FILES or (self._flushing is not None and self._flushing.is_alive()):
+                return
+            batch, self._pending = self._pending, {}
+            self._under_way = batch
+            self._flushing = threading.Thread(target=self._flush_aside, args=(batch,), daemon=True)
+            self._flushing.start()
+
+    def _flush_aside(self, batch: _Batch) -> None:
+        """Flush in a thread of its own: the disk works while the next files are read."""
+        try:
+            self._name(batch)
+        except BaseException as error:  # raised again by the next `flush`
+            self._flush_error.append(error)
+
+    def _put_large(self, fd: int) -> Stored:
+        temp = self._temp_beside(f"files/{self.algorithm}/x")
+        out = self._open_temp(temp)
+        try:
+            cloned = self._clone(fd, out)
+            # A clone shares no page cache with its source: hash the source, which is warm or gets so.
+            stored = _pump(fd, None if cloned else out, self.algorithm)
+        except BaseException:
+            self.cache.top.unlink(temp)
+            raise
+        finally:
+            os.close(out)
+        key = file_key(stored.digest)
+        if self._already(key, stored.digest):
+            self.cache.top.unlink(temp)
+        else:
+            self._enlist(key, temp, stored.digest, stored.fingerprint)
+        return stored
+
+    def receive(self, expected: Digest, size: int) -> Incoming:
+        """Return a sink for an object that comes from outside: nothing is kept unless its hash is right."""
+        return Incoming(self, expected, size)
+
+    # ---------------------------------------------------------------- flushing
+
+    def flush(self) -> None:
+        """Put everything pending on disk, then give it its names."""
+        self._wait()
+        with self._mutex:
+            batch, self._pending = self._pending, {}
+        if batch:
+            self._name(batch)
+        self.cache.trust.save()
+
+    def _wait(self) -> None:
+        if self._flushing is not None:
+            self._flushing.join()
+            self._flushing = None
+        self._under_way = {}
+        if self._flush_error:
+            raise self._flush_error.pop()
+
+    def _name(self, batch: _Batch) -> None:
+        self._to_disk([temp for temp, _, _ in batch.values()])
+        top = self.cache.top
+        for key, (temp, digest, fast) in batch.items():
+            try:
+                top.rename(temp, key)
+            except FileNotFoundError:  # a big file: its shard was not known when it was opened
+                os.makedirs(os.path.dirname(os.path.join(self.cache.root, key)), exist_ok=True)
+                top.rename(temp, key)
+            if digest is not None:
+                self.cache.trust.set(digest, signature(top.lstat(key)), fast)
+
+    def _to_disk(self, temps: list[str]) -> None:
+        if len(temps) > FSYNC_UP_TO and self.cache.top.fd is not None:
+            flush_filesystem(self.cache.top.fd)
+            return
+        for temp in temps:
+            fd = self.cache.top.open(temp, os.O_RDONLY)
+            try:
+                os.fsync(fd)
+            except OSError as error:
+                if error.errno not in (errno.EBADF, errno.EINVAL):  # Windows wants a writable descriptor
+                    raise
+            finally:
+                os.close(fd)
+
+    def _throw_away(self) -> None:
+        with contextlib.suppress(Exception):
+            self._wait()
+        with self._mutex:
+            pending, self._pending = self._pending, {}
+        for temp, _, _ in pending.values():
+            with contextlib.suppress(OSError):
+                self.cache.top.unlink(temp)
+
+
+class Incoming:
+    """An object being received: write its bytes, then `accept` or `reject`."""
+
+    def __init__(self, writer: Writer, expected: Digest, size: int) -> None:
+        self._writer = writer
+        self._expected = expected
+        self._left = size
+        self._key = file_key(expected)
+        self._temp = writer._temp_beside(self._key)
+        self._fd: int | None = writer._open_temp(self._temp)
+        self._slow = digests.hasher(expected.algorithm)
+        self._fast = digests.new_fingerprint()
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        """Take some bytes, in order; raise `CorruptData` for more than there may be."""
+        assert self._fd is not None
+        self._left -= len(data)
+        if self._left < 0:
+            raise CorruptData("it is longer than it may be")
+        self._slow.update(data)
+        self._fast.update(data)
+        write_all(self._fd, data)
+        return len(data)
+
+    def accept(self) -> None:
+        """Keep the object if its bytes are those of its name, else raise `CorruptData`."""
+        if self._left or digests.finish(self._expected.algorithm, self._slow) != self._expected:
+            raise CorruptData("its bytes are not what its name says")
+        self._close()
+        self._writer._enlist(self._key, self._temp, self._expected, self._fast.digest())
+
+    def reject(self) -> None:
+        """Throw away what came so far; nothing happens after `accept`."""
+        if self._close():
+            with contextlib.suppress(OSError):
+                self._writer.cache.top.unlink(self._temp)
+
+    def _close(self) -> bool:
+        if self._fd is None:
+            return False
+        os.close(self._fd)
+        self._fd = None
+        return True
+
+
+def _pump(source: int, target: int | None, algorithm: str) -> Stored:
+    """Read a big file once; hash it in a second thread while the first one reads on and writes."""
+    slow, fast = digests.hasher(algorithm), digests.new_fingerprint()
+    chunks: queue.SimpleQueue[memoryview | None] = queue.SimpleQueue()
+    free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
+    for _ in range(3):
+        free.put(bytearray(CHUNK))
+
+    def digest_chunks() -> None:
+        while (chunk := chunks.get()) is not None:
+            fast.update(chunk)
+            slow.update(chunk)
+            free.put(chunk.obj)  # type: ignore[arg-type]
+
+    worker = threading.Thread(target=digest_chunks, daemon=True)
+    worker.start()
+    total = 0
+    try:
+        while True:
+            buffer = free.get()
+            length = os.readv(source, [buffer]) if hasattr(os, "readv") else _read_into(source, buffer)
+            if not length:
+                break
+            view = memoryview(buffer)[:length]
+            chunks.put(view)
+            total += length
+            if target is not None:
+                write_all(target, view)
+    finally:
+        chunks.put(None)
+        worker.join()
+    return Stored(digests.finish(algorithm, slow), fast.digest(), total)
+
+
+def _read_into(fd: int, buffer: bytearray) -> int:
+    data = os.read(fd, len(buffer))
+    buffer[: len(data)] = data
+    return len(data)

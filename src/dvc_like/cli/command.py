@@ -1,0 +1,112 @@
+"""What all commands share: the common options, the way a command is made, and options several of them have."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+from ..ops._tracked import Selection
+from .console import Console
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+pass_console = click.make_pass_decorator(Console, ensure=True)
+
+
+def _set(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def callback(ctx: click.Context, _: click.Parameter, value: Any) -> None:
+        if value:
+            console = ctx.find_root().ensure_object(Console)
+            setattr(console, name, value)
+
+    return callback
+
+
+def _change_folder(_: click.Context, __: click.Parameter, value: str | None) -> None:
+    if value:
+        try:
+            os.chdir(value)
+        except OSError as error:
+            raise click.BadParameter(f"{value}: {error.strerror}") from None
+
+
+def common_options(function: Any) -> Any:
+    """Add the options that every command and the group itself have."""
+    options = [
+        click.option(
+            "--json", is_flag=True, expose_value=False, callback=_set("json"), help="One JSON document on stdout."
+        ),
+        click.option(
+            "-q", "--quiet", is_flag=True, expose_value=False, callback=_set("quiet"), help="Say nothing but errors."
+        ),
+        click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_set("verbose"), help="Say more."),
+        click.option("--debug", is_flag=True, expose_value=False, callback=_set("debug"), help="Show tracebacks."),
+        click.option(
+            "--cd",
+            metavar="DIR",
+            is_eager=True,
+            expose_value=False,
+            callback=_change_folder,
+            help="Work as if started in DIR.",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def command(name: str, *, examples: str = "") -> Callable[[Callable[..., None]], click.Command]:
+    """Make a function a command with the common options; `examples` end its help."""
+    epilog = "\b\nExamples:\n" + "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines())
+
+    def wrap(function: Callable[..., None]) -> click.Command:
+        made = click.command(name, epilog=epilog if examples else None, context_settings=CONTEXT)
+        result: click.Command = made(common_options(function))
+        return result
+
+    return wrap
+
+
+def transfer_options(function: Any) -> Any:
+    """Add what `fetch`, `pull` and `push` have in common: which remote, how many requests, which revisions."""
+    options = [
+        click.argument("targets", nargs=-1),
+        click.option("-r", "--remote", metavar="NAME", help="The remote to use instead of the default."),
+        click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Requests in flight at once."),
+        click.option("-a", "--all-branches", is_flag=True, help="Also what the tips of all branches need."),
+        click.option("-T", "--all-tags", is_flag=True, help="Also what all tags need."),
+        click.option("-A", "--all-commits", is_flag=True, help="Also what any commit needs."),
+        click.option("--rev", "revisions", multiple=True, metavar="REV", help="Also what this revision needs."),
+        click.option("-R", "--recursive", is_flag=True, help="Accepted for DVC's users: folders are always searched."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def selection(
+    targets: tuple[str, ...], revisions: tuple[str, ...], all_branches: bool, all_tags: bool, all_commits: bool
+) -> Selection:
+    """Return what the revision options and targets select."""
+    return Selection(targets, revisions, all_branches, all_tags, all_commits)
+
+
+def level_option(function: Any) -> Any:
+    """Add the choice of the configuration file; the function gets `level`, ``project`` unless told otherwise."""
+
+    @wraps(function)
+    def with_level(*arguments: Any, level: str | None, **options: Any) -> Any:
+        return function(*arguments, level=level or "project", **options)
+
+    found: Any = with_level
+    for name, about in (
+        ("system", "The machine's configuration."),
+        ("global", "Your own configuration."),
+        ("project", ".dvc-like/config, tracked by Git (the default)."),
+        ("local", ".dvc-like/config.local: this clone only, never tracked."),
+    ):
+        found = click.option(f"--{name}", "level", flag_value=name, default=None, help=about)(found)
+    return found

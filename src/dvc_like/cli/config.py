@@ -1,0 +1,76 @@
+"""`dvc-like config`."""
+
+from __future__ import annotations
+
+import click
+
+from ..errors import NoProject
+from ..ops.settings import find_config, set_setting, split
+from ..paths import show
+from .command import command as make_command
+from .command import level_option, pass_console
+from .console import Console
+
+
+@make_command(
+    "config",
+    examples="""
+    dvc-like config core.remote
+    dvc-like config --local cache.type hardlink,copy
+    dvc-like config --list --show-origin
+    dvc-like config --unset core.remote
+    """,
+)
+@click.argument("name", required=False)
+@click.argument("value", required=False)
+@click.option("-u", "--unset", is_flag=True, help="Remove the setting.")
+@click.option("-l", "--list", "list_all", is_flag=True, help="List all settings.")
+@click.option("--show-origin", is_flag=True, help="Show the file a setting comes from.")
+@level_option
+@pass_console
+def command(
+    console: Console,
+    name: str | None,
+    value: str | None,
+    unset: bool,
+    list_all: bool,
+    show_origin: bool,
+    level: str,
+) -> None:
+    """Read setting NAME, or set it to VALUE.
+
+    Levels, later ones win: --system, --global, --project (.dvc-like/config, tracked by Git), --local
+    (.dvc-like/config.local, never tracked). Settings are written to --project unless another level is named.
+    """
+    config = find_config()
+    if list_all:
+        if name is not None or unset:
+            raise click.UsageError("--list takes no NAME")
+        values = [one for one in config.values if level == "project" or one.level == level]
+        console.document(
+            "config",
+            {"values": [{"name": v.name, "value": v.text, "level": v.level, "path": v.path} for v in values]},
+        )
+        for one in values:
+            origin = f"{one.path}\t" if show_origin else ""
+            console.answer(f"{origin}{one.name}={show(one.text)}")
+        return
+    if name is None:
+        raise click.UsageError("name a setting, or give --list")
+    setting = split(name)
+    if unset or value is not None:
+        if unset and value is not None:
+            raise click.UsageError("--unset takes no VALUE")
+        if level not in config.files:
+            raise NoProject("there is no project here for this level", hint="Add --global, or run `dvc-like init`.")
+        set_setting(config, setting, None if unset else value, level=level)
+        console.document("config", {"name": setting, "value": value})
+        return
+    found = config.find(setting)
+    console.document(
+        "config", {"name": setting, "value": found.text if found else None, "path": found.path if found else None}
+    )
+    if found is None:
+        console.say(f"{setting} is not set")
+        raise click.exceptions.Exit(1)
+    console.answer(f"{found.path}\t{show(found.text)}" if show_origin else show(found.text))

@@ -1,0 +1,99 @@
+"""What the user sees: lines, JSON documents, errors and progress.
+
+Owns the streams. Results go to stdout, everything else to stderr; colour and bars only where a terminal is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+import click
+
+from ..errors import DvcLikeError
+from ..paths import show
+from ..progress import SILENT, Progress
+from .bars import Bars
+
+_MAX_DETAILS = 20
+
+
+class Console:
+    """Output of one run, as the common options want it."""
+
+    def __init__(self) -> None:
+        self.json = False
+        self.quiet = False
+        self.verbose = False
+        self.debug = False
+        self._colour = None if "NO_COLOR" not in os.environ else False
+        self._bars: Bars | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """Where the verbs report to."""
+        if self.quiet:
+            return SILENT
+        if self._bars is None:
+            self._bars = Bars()
+        return self._bars
+
+    def say(self, text: str = "", *, style: str = "") -> None:
+        """Print a line of the result for a person."""
+        if not self.quiet and not self.json:
+            click.echo(click.style(text, fg=style) if style else text, color=self._colour)
+
+    def detail(self, text: str) -> None:
+        """Print a line only with -v."""
+        if self.verbose:
+            self.say(text)
+
+    def answer(self, text: str) -> None:
+        """Print what was asked for: also with -q."""
+        if not self.json:
+            click.echo(text, color=self._colour)
+
+    def document(self, name: str, content: dict[str, Any]) -> None:
+        """Print the command's JSON document, if it is wanted."""
+        if self.json:
+            click.echo(json.dumps({"schema": f"dvc-like/{name}/1", **content}, ensure_ascii=False))
+
+    def flush(self) -> None:
+        """Hand over what is buffered, so that a closed pipe is seen here."""
+        sys.stdout.flush()
+
+    def fail(self, error: DvcLikeError, *, kind: str = "") -> int:
+        """Report an error; return its exit code."""
+        if self.json:
+            self.document(
+                "error",
+                {
+                    "error": {
+                        "kind": kind or error.kind,
+                        "message": error.message,
+                        "hint": error.hint,
+                        "details": list(error.details),
+                        "exit_code": error.exit_code,
+                    }
+                },
+            )
+        click.echo(click.style("error: ", fg="red", bold=True) + show_line(error.message), err=True, color=self._colour)
+        shown = error.details if self.verbose else error.details[:_MAX_DETAILS]
+        for line in shown:
+            click.echo(f"  {show_line(line)}", err=True)
+        if len(shown) < len(error.details):
+            click.echo(f"  ... and {len(error.details) - len(shown)} more (-v shows all)", err=True)
+        if error.hint:
+            click.echo(click.style("hint: ", fg="yellow") + show_line(error.hint), err=True, color=self._colour)
+        return error.exit_code
+
+    def interrupted(self) -> None:
+        """Say that the user stopped it."""
+        click.echo("\ninterrupted; what was done stays, nothing half-written does", err=True)
+
+
+def show_line(text: str) -> str:
+    """Escape what a stranger's text could do to the terminal."""
+    return show(text)

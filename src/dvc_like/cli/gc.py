@@ -1,0 +1,92 @@
+"""`dvc-like gc`."""
+
+from __future__ import annotations
+
+import click
+
+from ..ops.gc import gc, undo
+from ..paths import show
+from ..project import Project
+from .command import command as make_command
+from .command import pass_console, selection
+from .console import Console
+from .words import human_size, plural
+
+_MAX_SHOWN = 50
+
+
+@make_command(
+    "gc",
+    examples="""
+    dvc-like gc --workspace --dry-run
+    dvc-like gc --all-branches --all-tags
+    dvc-like gc --undo
+    """,
+)
+@click.option("-w", "--workspace", is_flag=True, help="Keep what the workspaces of all worktrees need.")
+@click.option("-a", "--all-branches", is_flag=True, help="Keep that, and what the tips of all branches need.")
+@click.option("-T", "--all-tags", is_flag=True, help="Keep that, and what all tags need.")
+@click.option("-A", "--all-commits", is_flag=True, help="Keep that, and what any commit needs.")
+@click.option("--rev", "revisions", multiple=True, metavar="REV", help="Keep that, and what this revision needs.")
+@click.option("-n", "--dry-run", "--dry", "dry_run", is_flag=True, help="Only show what would go.")
+@click.option("-f", "--force", is_flag=True, help="Go on where gc stops to be safe.")
+@click.option("--grace", type=click.FloatRange(0), metavar="SECONDS", help="Spare what is younger (default: 2 hours).")
+@click.option("--undo", "take_back", is_flag=True, help="Take everything back out of the trash.")
+@pass_console
+def command(
+    console: Console,
+    workspace: bool,
+    all_branches: bool,
+    all_tags: bool,
+    all_commits: bool,
+    revisions: tuple[str, ...],
+    dry_run: bool,
+    force: bool,
+    grace: float | None,
+    take_back: bool,
+) -> None:
+    """Free the cache of objects that nothing in the chosen scope needs.
+
+    They go to the trash first, come back by themselves when something needs them, and are deleted for good by
+    a later gc, after the grace period. Stops when a meta file cannot be read, and in a shallow clone.
+    """
+    project = Project.find()
+    if take_back:
+        restored = undo(project, progress=console.progress)
+        console.document("gc", {"restored": restored})
+        console.say(f"{plural(restored, 'object')} taken back out of the trash")
+        return
+    found = gc(
+        project,
+        selection((), revisions, all_branches, all_tags, all_commits),
+        workspace=workspace,
+        dry_run=dry_run,
+        force=force,
+        grace=grace,
+        progress=console.progress,
+    )
+    console.document(
+        "gc",
+        {
+            "dry_run": dry_run,
+            "removed": [
+                {"path": one.path or None, "hash": one.item.digest, "size": one.item.size} for one in found.garbage
+            ],
+            "size": found.size,
+            "kept": found.kept,
+            "young": found.young,
+            "deleted": found.deleted,
+            "deleted_size": found.deleted_size,
+        },
+    )
+    shown = found.garbage if console.verbose else found.garbage[:_MAX_SHOWN]
+    for one in shown if dry_run or console.verbose else ():
+        name = show(one.path) if one.path else f"(in no commit) {one.item.digest.short}"
+        console.say(f"{human_size(one.item.size):>9}  {name}")
+    if dry_run and len(shown) < len(found.garbage):
+        console.say(f"... and {len(found.garbage) - len(shown):,} more (-v shows all)")
+    verb = "would go to the trash" if dry_run else "moved to the trash (dvc-like gc --undo takes them back)"
+    console.say(f"{plural(len(found.garbage), 'object')}, {human_size(found.size)}, {verb}")
+    console.say(f"{found.kept:,} kept, {found.young:,} spared for being young")
+    if found.deleted:
+        console.say(f"{plural(found.deleted, 'object')}, {human_size(found.deleted_size)}, deleted for good")

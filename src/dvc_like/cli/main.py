@@ -1,0 +1,26 @@
+"""The entry point. Answers `--version` itself, since nothing is quicker than loading nothing."""
+
+from __future__ import annotations
+
+import sys
+
+from .._version import VERSION
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words in (["--version"], ["-V"]):
+        return _print_version()
+    from .shell import run
+
+    return run(words)
+
+
+def _print_version() -> int:
+    try:
+        sys.stdout.write(f"dvc-like {VERSION}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return 141
+    return 0

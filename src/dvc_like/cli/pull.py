@@ -1,0 +1,57 @@
+"""`dvc-like pull`."""
+
+from __future__ import annotations
+
+import click
+
+from ..ops.pull import pull
+from ..project import Project
+from . import checkout, fetch
+from .command import command as make_command
+from .command import pass_console, selection, transfer_options
+from .console import Console
+
+
+@make_command(
+    "pull",
+    examples="""
+    dvc-like pull
+    dvc-like pull data/train -r storage -j 16
+    dvc-like pull data/images/cat.jpg
+    """,
+)
+@transfer_options
+@click.option("-f", "--force", is_flag=True, help="Overwrite unsaved changes.")
+@click.option("--allow-missing", is_flag=True, help="Be content with what the remote has.")
+@pass_console
+def command(
+    console: Console,
+    targets: tuple[str, ...],
+    remote: str | None,
+    jobs: int | None,
+    all_branches: bool,
+    all_tags: bool,
+    all_commits: bool,
+    revisions: tuple[str, ...],
+    recursive: bool,
+    force: bool,
+    allow_missing: bool,
+) -> None:
+    """Bring TARGETS (default: all) from a remote into the cache and the workspace.
+
+    A path inside a tracked folder brings only that path; the rest stays recorded.
+    """
+    del recursive
+    wanted = selection(targets, revisions, all_branches, all_tags, all_commits)
+    done = pull(
+        Project.find(),
+        wanted,
+        remote=remote,
+        jobs=jobs,
+        force=force,
+        allow_missing=allow_missing,
+        progress=console.progress,
+    )
+    console.document("pull", {**fetch.as_json(done.fetched), **checkout.as_json(done.checkout)})
+    fetch.report(console, done.fetched)
+    checkout.report(console, done.checkout)

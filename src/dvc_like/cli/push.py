@@ -1,0 +1,46 @@
+"""`dvc-like push`."""
+
+from __future__ import annotations
+
+from ..ops.push import push
+from ..project import Project
+from .command import command as make_command
+from .command import pass_console, selection, transfer_options
+from .console import Console
+from .words import human_size, plural
+
+
+@make_command(
+    "push",
+    examples="""
+    dvc-like push
+    dvc-like push data/train -r backup
+    dvc-like push --all-commits
+    """,
+)
+@transfer_options
+@pass_console
+def command(
+    console: Console,
+    targets: tuple[str, ...],
+    remote: str | None,
+    jobs: int | None,
+    all_branches: bool,
+    all_tags: bool,
+    all_commits: bool,
+    revisions: tuple[str, ...],
+    recursive: bool,
+) -> None:
+    """Send what TARGETS (default: all) need, and the remote lacks, from the cache to a remote.
+
+    An object that is damaged on the remote is sent again where that can be seen.
+    """
+    del recursive
+    wanted = selection(targets, revisions, all_branches, all_tags, all_commits)
+    done = push(Project.find(), wanted, remote=remote, jobs=jobs, progress=console.progress)
+    console.document("push", {"sent": done.objects, "size": done.size, "present": done.present, "healed": done.healed})
+    if done.objects:
+        healed = f", {done.healed:,} of them mended" if done.healed else ""
+        console.say(f"{plural(done.objects, 'object')} sent, {human_size(done.size)}{healed}")
+    else:
+        console.say("Everything is on the remote.")

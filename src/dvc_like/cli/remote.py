@@ -1,0 +1,125 @@
+"""`dvc-like remote`."""
+
+from __future__ import annotations
+
+import click
+
+from ..ops import remote as remotes
+from ..paths import show
+from ..project import Project
+from .command import CONTEXT, common_options, level_option, pass_console
+from .command import command as make_command
+from .console import Console
+
+
+@click.group("remote", context_settings=CONTEXT)
+@common_options
+def command() -> None:
+    """Name the places where data goes.
+
+    Only records settings; nothing is contacted before the first push or pull.
+    """
+
+
+@make_command(
+    "add",
+    examples="""
+    dvc-like remote add -d storage /mnt/store
+    dvc-like remote add backup ../backup
+    dvc-like remote add drive gdrive://0AIac4JZqHhKmUk9PDA
+    """,
+)
+@click.argument("name")
+@click.argument("url")
+@click.option("-d", "--default", is_flag=True, help="Make it the default remote.")
+@click.option("-f", "--force", is_flag=True, help="Replace a remote of that name.")
+@level_option
+@pass_console
+def add(console: Console, name: str, url: str, default: bool, force: bool, level: str) -> None:
+    """Record a remote called NAME at URL: a folder, or scheme://..."""
+    project = Project.find()
+    stored = remotes.add(project, name, url, default=default, force=force, level=level)
+    console.document("remote-add", {"name": name, "url": stored, "default": default})
+    console.say(f"remote {name} added{' as default' if default else ''}: {show(stored)}")
+
+
+@make_command("list")
+@pass_console
+def list_remotes(console: Console) -> None:
+    """List the remotes; the default is marked."""
+    project = Project.find()
+    found = remotes.listing(project)
+    default = project.config.get("core.remote")
+    console.document("remote-list", {"default": default or None, "remotes": found})
+    for name, options in found.items():
+        mark = "  (default)" if name == default else ""
+        console.answer(f"{name}\t{show(options['url'])}{mark}")
+    if not found:
+        console.say("No remote is configured. Add one with: dvc-like remote add -d NAME URL")
+
+
+@make_command(
+    "modify",
+    examples="""
+    dvc-like remote modify storage url /mnt/other
+    dvc-like remote modify storage jobs 8
+    dvc-like remote modify --unset storage jobs
+    """,
+)
+@click.argument("name")
+@click.argument("option")
+@click.argument("value", required=False)
+@click.option("-u", "--unset", is_flag=True, help="Remove the option.")
+@level_option
+@pass_console
+def modify(console: Console, name: str, option: str, value: str | None, unset: bool, level: str) -> None:
+    """Set OPTION of a remote to VALUE."""
+    if (value is None) != unset:
+        raise click.UsageError("give a VALUE, or --unset and none")
+    remotes.modify(Project.find(), name, option, value, level=level)
+    console.document("remote-modify", {"name": name, "option": option})
+
+
+@make_command("remove")
+@click.argument("name")
+@pass_console
+def remove(console: Console, name: str) -> None:
+    """Forget a remote. What is stored there stays."""
+    remotes.remove(Project.find(), name)
+    console.document("remote-remove", {"name": name})
+
+
+@make_command("rename")
+@click.argument("name")
+@click.argument("new")
+@pass_console
+def rename(console: Console, name: str, new: str) -> None:
+    """Call remote NAME from now on NEW."""
+    remotes.rename(Project.find(), name, new)
+    console.document("remote-rename", {"name": new})
+
+
+@make_command("default")
+@click.argument("name", required=False)
+@click.option("-u", "--unset", is_flag=True, help="Have no default.")
+@level_option
+@pass_console
+def default_remote(console: Console, name: str | None, unset: bool, level: str) -> None:
+    """Show the default remote, or make NAME the default."""
+    project = Project.find()
+    if name is None and not unset:
+        current = project.config.get("core.remote")
+        console.document("remote-default", {"default": current or None})
+        if current:
+            console.answer(current)
+        else:
+            console.say("No default remote is set.")
+        return
+    if name is not None and unset:
+        raise click.UsageError("give a NAME or --unset, not both")
+    remotes.set_default(project, name, level=level)
+    console.document("remote-default", {"default": name})
+
+
+for _made in (add, list_remotes, modify, remove, rename, default_remote):
+    command.add_command(_made)

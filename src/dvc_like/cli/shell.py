@@ -1,0 +1,115 @@
+"""Running a command: the click group, and errors turned into output.
+
+Owns the exit code: this is the only place where an error becomes one.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from .._version import VERSION
+from ..errors import DvcLikeError
+from .command import CONTEXT, common_options
+from .console import Console
+from .table import COMMANDS
+
+_EPILOG = """\b
+Examples:
+  dvc-like init
+  dvc-like add data/
+  dvc-like remote add -d storage /mnt/store
+  dvc-like push
+  git checkout v1 && dvc-like checkout
+
+Every command takes --json, -q, -v and --cd, before or after its name. Exit codes: 0 done, 1 failed, 2 usage, 3 no
+project or bad configuration, 4 data missing, 5 would overwrite unsaved data, 6 remote denied or unreachable,
+7 corrupt or unsafe data, 8 locked, 9 part of the transfers failed, 10 differences, 130 interrupted, 141 closed pipe."""
+
+
+class _Group(click.Group):
+    """Commands that are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        found: click.Command = getattr(import_module(module), attribute)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
+
+
+@click.group(cls=_Group, name="dvc-like", epilog=_EPILOG, context_settings=CONTEXT)
+@click.version_option(VERSION, "-V", "--version", message="dvc-like %(version)s")
+@common_options
+def group() -> None:
+    """Version data with Git: small .meta files in Git, the bytes in a cache and on a remote."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line and return its exit code; nothing escapes but what --debug lets through."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)  # millions of small tuples, hardly a cycle among them
+    console = Console()
+    try:
+        code = group.main(arguments, prog_name="dvc-like", standalone_mode=False, obj=console)
+        console.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        return _usage(console, error)
+    except DvcLikeError as error:
+        if console.debug:
+            raise
+        return console.fail(error)
+    except (KeyboardInterrupt, click.Abort):
+        console.interrupted()
+        return 130
+    except BrokenPipeError:
+        _silence(sys.stdout)
+        return 141
+    except OSError as error:
+        if console.debug:
+            raise
+        return console.fail(_from_system(error))
+
+
+def _usage(console: Console, error: click.ClickException) -> int:
+    context = getattr(error, "ctx", None)
+    hint = f"See `{context.command_path} --help`." if context is not None else ""
+    wrapped = DvcLikeError(error.format_message(), hint=hint)
+    wrapped.exit_code = 2
+    return console.fail(wrapped, kind="UsageError")
+
+
+def _from_system(error: OSError) -> DvcLikeError:
+    """Say in words what the operating system refused."""
+    what = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
+    hints = {
+        errno.ENOSPC: "Free some space; nothing half-written was left behind. Then run the command again.",
+        errno.EDQUOT: "Your quota is used up: free some space, then run the command again.",
+        errno.EACCES: "Check who owns it and its permissions.",
+        errno.EPERM: "Check who owns it and its permissions.",
+        errno.EROFS: "The file system is mounted read-only.",
+        errno.EMFILE: "Raise the limit of open files (`ulimit -n`).",
+    }
+    message = f"{what}: {error.strerror}" if what else (error.strerror or str(error))
+    return DvcLikeError(message, hint=hints.get(error.errno or 0, ""))
+
+
+def _silence(stream: Any) -> None:
+    """Let the interpreter's last flush go nowhere: the reader is gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

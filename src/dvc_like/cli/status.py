@@ -1,0 +1,98 @@
+"""`dvc-like status`."""
+
+from __future__ import annotations
+
+import click
+
+from ..errors import Differences, gathered
+from ..ops.status import TargetStatus, status
+from ..paths import show
+from ..project import Project
+from .command import command as make_command
+from .command import pass_console
+from .console import Console
+from .words import plural
+
+_MAX_SHOWN = 20
+_COLOURS = {"modified": "yellow", "added": "green", "deleted": "red", "absent": "cyan"}
+
+
+@make_command(
+    "status",
+    examples="""
+    dvc-like status
+    dvc-like status data/ --json
+    dvc-like status --exit-code
+    """,
+)
+@click.argument("targets", nargs=-1)
+@click.option("--exit-code", is_flag=True, help="Exit with 10 when anything differs.")
+@click.option("-R", "--recursive", is_flag=True, help="Accepted for DVC's users: folders are always searched.")
+@pass_console
+def command(console: Console, targets: tuple[str, ...], exit_code: bool, recursive: bool) -> None:
+    """Show what differs between the workspace and what the meta files record.
+
+    Files are modified, added, deleted, or absent: recorded, but never checked out here.
+    """
+    del recursive
+    found = status(Project.find(), targets, progress=console.progress)
+    console.document("status", {"targets": [_as_json(one) for one in found]})
+    different = [one for one in found if one.state != "unchanged" or not one.cached]
+    for one in different:
+        _print(console, one)
+    _summary(console, found, different)
+    problems = [one.problem for one in found if one.problem is not None]
+    if problems:
+        raise gathered(problems)
+    if exit_code and different:
+        raise Differences(f"{plural(len(different), 'target')} differ")
+
+
+def _as_json(one: TargetStatus) -> dict[str, object]:
+    return {
+        "path": one.target.path,
+        "state": one.state,
+        "cached": one.cached,
+        "hash": one.target.meta.digest,
+        "size": one.target.meta.size,
+        "files": one.target.meta.files,
+        "changes": [{"path": c.path, "state": c.state, "files": c.files} for c in one.changes],
+    }
+
+
+def _print(console: Console, one: TargetStatus) -> None:
+    name = show(one.target.path) + ("/" if one.target.meta.is_folder else "")
+    if one.problem is not None:
+        console.say(f"{name}  {one.problem.message}", style="red")
+        return
+    note = "" if one.cached else "  (not in the cache)"
+    if one.state in ("absent", "deleted"):
+        console.say(f"{one.state:<8}  {name}{note}", style=_COLOURS[one.state])
+        return
+    if not one.changes:
+        console.say(f"unchanged {name}{note}")
+        return
+    if one.state == "partial" and not console.verbose:
+        away = sum(change.files for change in one.changes)
+        console.say(f"partial   {name}  {away:,} of {plural(one.target.meta.file_count, 'file')} not checked out{note}")
+        return
+    console.say(f"{name}{note}")
+    shown = one.changes if console.verbose else one.changes[:_MAX_SHOWN]
+    for change in shown:
+        more = f"  ({plural(change.files, 'file')})" if change.files > 1 else ""
+        console.say(f"  {change.state:<8}  {show(change.path)}{more}", style=_COLOURS[change.state])
+    if len(shown) < len(one.changes):
+        console.say(f"  ... and {len(one.changes) - len(shown):,} more (-v shows all)")
+
+
+def _summary(console: Console, found: list[TargetStatus], different: list[TargetStatus]) -> None:
+    if not found:
+        console.say("Nothing is tracked yet. Begin with: dvc-like add DATA")
+        return
+    states = {change.state for one in found for change in one.changes}
+    if not different:
+        console.say(f"Everything is as recorded ({plural(len(found), 'target')}).")
+    if states & {"modified", "added", "deleted"}:
+        console.say("To record this: dvc-like add TARGET    To go back to what is recorded: dvc-like checkout TARGET")
+    if "absent" in states or any(not one.cached for one in found):
+        console.say("To bring what is not here: dvc-like pull")

@@ -1,0 +1,23 @@
+"""The command table: which commands there are, where they live, and their one-line help.
+
+Read by `--help` and the completion without importing a single command.
+"""
+
+from __future__ import annotations
+
+#: Command -> (module:attribute, one line of help). The order is that of `--help`.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("dvc_like.cli.init:command", "Make this Git repository a dvc-like project."),
+    "add": ("dvc_like.cli.add:command", "Track files and folders, or record their present state."),
+    "commit": ("dvc_like.cli.commit:command", "Record the present state of what is tracked already."),
+    "status": ("dvc_like.cli.status:command", "Show what differs from what is recorded."),
+    "checkout": ("dvc_like.cli.checkout:command", "Bring the workspace to what the meta files say."),
+    "fetch": ("dvc_like.cli.fetch:command", "Bring data from a remote into the cache."),
+    "pull": ("dvc_like.cli.pull:command", "Bring data from a remote into the workspace."),
+    "push": ("dvc_like.cli.push:command", "Send data from the cache to a remote."),
+    "remote": ("dvc_like.cli.remote:command", "Name the places where data goes."),
+    "config": ("dvc_like.cli.config:command", "Read and change settings."),
+    "gc": ("dvc_like.cli.gc:command", "Free the cache of what nothing needs."),
+    "fsck": ("dvc_like.cli.fsck:command", "Check, and with --repair mend, the cache."),
+    "root": ("dvc_like.cli.root:command", "Print the project's root folder."),
+}

@@ -1,0 +1,105 @@
+"""Names of bytes: the digest type, the hash functions behind it, and the fingerprint.
+
+Owns how a digest is written (``blake3:<hex>``), which algorithms exist and where an object of that
+digest lies in a store (its *key*, the same in the cache and on a remote). Knows no file system.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from typing import Any
+
+import blake3
+import xxhash
+
+from .errors import CorruptData
+
+#: Hex digits of each algorithm. ``md5`` is read only: DVC's data is named by it.
+HEX_LENGTH = {"blake3": 64, "sha256": 64, "xxh128": 32, "md5": 32}
+WRITABLE = ("blake3", "sha256", "xxh128")
+DEFAULT = "blake3"
+
+_NEW: dict[str, Callable[[], Any]] = {
+    "blake3": blake3.blake3,
+    "sha256": hashlib.sha256,
+    "xxh128": xxhash.xxh3_128,
+    "md5": lambda: hashlib.md5(usedforsecurity=False),
+}
+
+#: One alternative per algorithm, so that a bulk parser can use it inside a larger expression.
+PATTERN = "|".join(f"{name}:[0-9a-f]{{{length}}}" for name, length in HEX_LENGTH.items())
+_FULL = re.compile(PATTERN)
+
+
+class Digest(str):
+    """A well-formed digest, ``algorithm:hex``. Made by `parse` or by hashing, by nothing else.
+
+    It is a string so that a million of them cost no more than their text.
+    """
+
+    __slots__ = ()
+
+    @property
+    def algorithm(self) -> str:
+        """``blake3``, ``sha256``, ``xxh128`` or ``md5``."""
+        return self.partition(":")[0]
+
+    @property
+    def hex(self) -> str:
+        """The lower-case hex digits alone."""
+        return self.partition(":")[2]
+
+    @property
+    def short(self) -> str:
+        """Eight hex digits, for people."""
+        return self.hex[:8]
+
+
+def parse(text: object) -> Digest:
+    """Return `text` as a digest; raise `CorruptData` when it is anything else."""
+    if isinstance(text, str) and _FULL.fullmatch(text):
+        return Digest(text)
+    raise CorruptData(f"not a digest: {str(text)[:80]!r}")
+
+
+def file_key(digest: Digest) -> str:
+    """Key of the object that holds a file: ``files/<algorithm>/<2 hex>/<rest>``."""
+    algorithm, _, hexes = digest.partition(":")
+    return f"files/{algorithm}/{hexes[:2]}/{hexes[2:]}"
+
+
+def tree_key(digest: Digest) -> str:
+    """Key of the object that lists a folder.
+
+    The suffix keeps the two kinds apart: a user's file may have the very bytes of a tree, and its
+    presence must never be taken as the promise that a tree's presence is.
+    """
+    return file_key(digest) + ".tree"
+
+
+def hasher(algorithm: str) -> Any:
+    """Return a fresh hash object with ``update`` and ``hexdigest``."""
+    return _NEW[algorithm]()
+
+
+def of_bytes(algorithm: str, data: bytes | memoryview) -> Digest:
+    """Return the digest of `data`."""
+    if algorithm == "blake3":  # the hot path: one call instead of three
+        return Digest("blake3:" + blake3.blake3(data).hexdigest())
+    state = _NEW[algorithm]()
+    state.update(data)
+    return Digest(f"{algorithm}:{state.hexdigest()}")
+
+
+def finish(algorithm: str, state: Any) -> Digest:
+    """Return the digest of what was fed to `state`, a hash object of `hasher`."""
+    return Digest(f"{algorithm}:{state.hexdigest()}")
+
+
+#: XXH3-128 of some bytes, 16 bytes long: tells "did this file change?" at memory speed. Never an
+#: identity: whoever controls the bytes can make two files with one fingerprint.
+fingerprint = xxhash.xxh3_128_digest
+new_fingerprint = xxhash.xxh3_128
+FINGERPRINT_SIZE = 16

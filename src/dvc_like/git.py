@@ -1,0 +1,183 @@
+"""Git: the only module that runs it, and what can be known from its files without running it.
+
+Owns finding the repository, the refs and revisions, and reading meta files of other revisions in bulk. Git is
+run without a shell, without hooks, file system monitors and optional locks: the repository may be a stranger's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+from .errors import DvcLikeError, ProjectError, UsageError
+from .paths import show
+
+_SAFE = ["--no-optional-locks", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}"]
+
+
+class Git:
+    """One repository, seen from one of its worktrees. `prefix` leads from the worktree's top to the project."""
+
+    def __init__(self, top: str, git_dir: str, common_dir: str, prefix: str) -> None:
+        self.top = top
+        self.git_dir = git_dir
+        self.common_dir = common_dir
+        self.prefix = prefix
+
+    @classmethod
+    def find(cls, folder: str) -> Git | None:
+        """Return the repository that `folder` lies in, read from its files: no process is started."""
+        here = os.path.realpath(folder)
+        while True:
+            mark = os.path.join(here, ".git")
+            git_dir = mark if os.path.isdir(mark) else _follow(mark)
+            if git_dir is not None and os.path.exists(os.path.join(git_dir, "HEAD")):
+                common = _first_line(os.path.join(git_dir, "commondir"))
+                common_dir = os.path.normpath(os.path.join(git_dir, common)) if common else git_dir
+                prefix = os.path.relpath(os.path.realpath(folder), here).replace(os.sep, "/")
+                return cls(here, git_dir, common_dir, "" if prefix == "." else prefix)
+            parent = os.path.dirname(here)
+            if parent == here:
+                return None
+            here = parent
+
+    @property
+    def main_top(self) -> str:
+        """The top of the main worktree; of a bare repository or a submodule, this one's own."""
+        if self.common_dir != self.git_dir and os.path.basename(self.common_dir) == ".git":
+            return os.path.dirname(self.common_dir)
+        return self.top
+
+    def worktrees(self) -> list[str]:
+        """Return the tops of all worktrees of this repository that still exist."""
+        found = {self.top, self.main_top}
+        base = os.path.join(self.common_dir, "worktrees")
+        for name in sorted(os.listdir(base)) if os.path.isdir(base) else []:
+            mark = _first_line(os.path.join(base, name, "gitdir"))
+            if mark:
+                found.add(os.path.dirname(os.path.join(base, name, mark)))
+        return sorted(top for top in found if os.path.isdir(top))
+
+    def is_shallow(self) -> bool:
+        """Tell whether history is cut off here."""
+        path = os.path.join(self.common_dir, "shallow")
+        return os.path.exists(path) and os.path.getsize(path) > 0
+
+    def run(self, *arguments: str, stdin: bytes | None = None, check: bool = True) -> bytes:
+        """Run git at the top of the worktree; return its output. Raises `DvcLikeError` when it fails."""
+        import subprocess  # costs as much as a whole `status` where Git need not be asked
+
+        try:
+            done = subprocess.run(
+                ["git", *_SAFE, *arguments],
+                check=False,
+                cwd=self.top,
+                input=stdin,
+                stdin=None if stdin is not None else subprocess.DEVNULL,
+                capture_output=True,
+                env={**os.environ, "LC_ALL": "C", "GIT_LITERAL_PATHSPECS": "0"},
+            )
+        except FileNotFoundError:
+            raise ProjectError("git is not installed, or not on the PATH") from None
+        if check and done.returncode:
+            words = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
+            raise DvcLikeError(f"git {arguments[0]} failed: {show(words)}")
+        return done.stdout
+
+    def stage(self, paths: Iterable[str]) -> None:
+        """Add files (relative to the project) to Git's index."""
+        self.run("add", "--", *[self._literal(path) for path in paths])
+
+    def tracked(self, paths: Iterable[str]) -> list[str]:
+        """Return which of the paths Git itself tracks, or tracks something below."""
+        found = []
+        wanted = list(paths)
+        listed = self.run("ls-files", "-z", "--", *[self._literal(path) for path in wanted])
+        names = [name.decode(errors="surrogateescape") for name in listed.split(b"\0") if name]
+        for path in wanted:
+            full = f"{self.prefix}/{path}" if self.prefix else path
+            if any(name == full or name.startswith(full + "/") for name in names):
+                found.append(path)
+        return found
+
+    def _literal(self, path: str) -> str:
+        return f":(top,literal){self.prefix}/{path}" if self.prefix else f":(top,literal){path}"
+
+    # ---------------------------------------------------------------- revisions
+
+    def resolve(self, revision: str) -> str:
+        """Return the commit id of a revision, or raise `UsageError`."""
+        out = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}", check=False)
+        if not out.strip():
+            raise UsageError(f"{show(revision)!r} is no revision here", hint="See `git log` and `git branch -a`.")
+        return out.decode().strip()
+
+    def tips(self, kind: str) -> list[str]:
+        """Return the commits that ``branches`` or ``tags`` point to."""
+        where = "refs/heads" if kind == "branches" else "refs/tags"
+        out = self.run("for-each-ref", "--format=%(objectname)", where).decode().split()
+        return sorted({commit for commit in (self._peel(name) for name in out) if commit})
+
+    def _peel(self, name: str) -> str:
+        return self.run("rev-parse", "--verify", "--quiet", name + "^{commit}", check=False).decode().strip()
+
+    def metas_at(self, commit: str, suffix: str) -> Iterator[tuple[str, bytes]]:
+        """Yield (path relative to the project, bytes) of every meta file in a commit."""
+        listed = self.run("ls-tree", "-r", "-z", "--full-tree", commit, "--", *([self.prefix] if self.prefix else []))
+        found = []
+        for line in listed.split(b"\0"):
+            head, _, raw = line.partition(b"\t")
+            if raw.endswith(suffix.encode()) and head[:3] == b"100":  # a file, not a link or a submodule
+                found.append((head.split()[2].decode(), self._relative(raw)))
+        yield from self._contents(found)
+
+    def metas_in_history(self, suffix: str) -> Iterator[tuple[str, bytes]]:
+        """Yield (path, bytes) of every version of every meta file that any ref, HEAD or staged change holds."""
+        pattern = f":(top,glob){self.prefix}/**/*{suffix}" if self.prefix else f":(top,glob)**/*{suffix}"
+        # --full-history: without it, Git leaves out side branches whose changes a merge did not take.
+        listed = self.run("rev-list", "--objects", "--all", "--full-history", "--sparse", "--", pattern)
+        found = []
+        for line in listed.split(b"\n"):
+            name, _, raw = line.partition(b" ")
+            if raw.endswith(suffix.encode()):
+                found.append((name.decode(), self._relative(raw)))
+        for line in self.run("ls-files", "-s", "-z", "--", pattern).split(b"\0"):
+            head, _, raw = line.partition(b"\t")
+            if raw:
+                found.append((head.split()[1].decode(), self._relative(raw)))
+        yield from self._contents(sorted(set(found)))
+
+    def _relative(self, raw: bytes) -> str:
+        path = raw.decode(errors="surrogateescape")
+        return path[len(self.prefix) + 1 :] if self.prefix else path
+
+    def _contents(self, blobs: list[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
+        if not blobs:
+            return
+        request = "".join(f"{name}\n" for name, _ in blobs).encode()
+        out = self.run("cat-file", "--batch", stdin=request)
+        at = 0
+        for name, path in blobs:
+            end = out.index(b"\n", at)
+            head = out[at:end].split()
+            if len(head) != 3:
+                raise DvcLikeError(f"Git cannot read object {name} ({show(path)})")
+            size = int(head[2])
+            if head[1] == b"blob":
+                yield path, out[end + 1 : end + 1 + size]
+            at = end + 1 + size + 1
+
+
+def _follow(mark: str) -> str | None:
+    line = _first_line(mark)
+    if not line.startswith("gitdir: "):
+        return None
+    return os.path.normpath(os.path.join(os.path.dirname(mark), line[8:]))
+
+
+def _first_line(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.readline().strip()
+    except OSError:
+        return ""

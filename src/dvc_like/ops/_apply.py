@@ -1,0 +1,270 @@
+"""Carrying out a checkout's plan.
+
+Owns the writing: a folder that is not there yet is filled out of sight and appears with all its files at once;
+in a folder that is there each file is put aside and renamed into place. Rows of the index are written at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, field, replace
+
+from .. import paths
+from ..cache.place import Placer
+from ..digest import Digest
+from ..errors import WouldOverwrite
+from ..fsutil import NO_SIGNATURE, Dir, signature, temp_name, untrusted
+from ..meta.tree import EXECUTABLE, FOLDER, LINK, Entry
+from ..paths import RelPath, is_below, join
+from ..progress import Task
+from ..workspace.index import Present, Row, make_row
+from ..workspace.scan import Folder
+from ._session import Session
+from ._tracked import Target
+from ._trees import Pair, root_entry
+
+
+@dataclass
+class FolderPlan:
+    """What is to be done in one folder: `keep` is there and right, `unlink` is tracked and safe in the cache."""
+
+    pair: Pair
+    keep: dict[str, Present] = field(default_factory=dict)
+    place: list[Entry] = field(default_factory=list)
+    unlink: list[str] = field(default_factory=list)
+
+
+class Applier:
+    """Carries out plans, one target after the other."""
+
+    def __init__(self, session: Session, placer: Placer, task: Task) -> None:
+        self._session = session
+        self._placer = placer
+        self._task = task
+        self._rows: dict[str, Row | None] = {}
+        self._plans: dict[RelPath, FolderPlan] = {}
+        self._inside = RelPath("")
+        self.created: list[RelPath] = []
+        self.replaced: list[RelPath] = []
+        self.removed: list[RelPath] = []
+        self.missing: list[RelPath] = []
+
+    @property
+    def results(self) -> tuple[list[RelPath], ...]:
+        """Paths created, replaced, removed and missing."""
+        return self.created, self.replaced, self.removed, self.missing
+
+    def run(self, target: Target, inside: RelPath, seen: Folder, plans: dict[RelPath, FolderPlan]) -> None:
+        """Carry out the plan of one target."""
+        if not plans:
+            return
+        self._plans, self._inside = plans, inside
+        for plan in plans.values():
+            self._task.expect(files=len(plan.place), size=sum(entry.data_size for entry in plan.place))
+        entry = root_entry(target.path, target.meta)
+        with self._session.root.descend(paths.parent(target.path), create=True) as parent:
+            if target.meta.is_folder:
+                self._folder(parent, target.path, entry, seen if seen.exists else None)
+            else:
+                self._file(parent, target, entry)
+
+    def remove(self, parent: Dir, path: RelPath, seen: Folder, plans: dict[RelPath, FolderPlan]) -> None:
+        """Remove a folder that no meta file describes any more, as far as its plan says it is safe."""
+        self._plans, self._inside = plans, path
+        self.vanish(parent, path, seen)
+
+    def remove_file(self, parent: Dir, path: RelPath) -> None:
+        """Remove a single file that no meta file describes any more."""
+        parent.unlink(path.rpartition("/")[2])
+        self.removed.append(path)
+        self._rows[path] = None
+
+    def settle(self) -> None:
+        """Record what was put in place. Entries so fresh that a later write could hide are marked."""
+        now = time.time_ns()
+        for path, row in self._rows.items():
+            if row is None:
+                self._session.index.drop(path)
+            else:
+                self._session.index.put(path, _without_racy(row, now))
+
+    def _file(self, parent: Dir, target: Target, entry: Entry) -> None:
+        plan = self._plans[paths.parent(target.path)]
+        present = self._place_all(parent, plan, staged=False)
+        if present:
+            self._rows[target.path] = make_row((entry.value, entry.size, 1), present)
+
+    def _folder(self, parent: Dir, path: RelPath, entry: Entry, seen: Folder | None) -> None:
+        """Bring one folder and all below it in step with its entry."""
+        plan = self._plans.get(path)
+        if plan is None:
+            return  # in step already, or not asked for
+        if seen is None:
+            here, present = self._appear(parent, path, plan)
+        else:
+            here = parent.sub(path.rpartition("/")[2])
+            self._remove_files(here, path, plan)
+            self._remove_folders(here, path, plan, seen)
+            present = self._place_all(here, plan, staged=False)
+        with here:
+            there = self._subfolders(here, path, plan, seen)
+            self._record(here, path, entry, plan, present, there, seen)
+
+    def _appear(self, parent: Dir, path: RelPath, plan: FolderPlan) -> tuple[Dir, dict[str, Present]]:
+        """Fill a new folder under a temporary name, then give it its own."""
+        temp = temp_name()
+        parent.mkdir(temp)
+        here = parent.sub(temp)
+        try:
+            present = self._place_all(here, plan, staged=True)
+            parent.rename(temp, path.rpartition("/")[2])
+        except BaseException:
+            _remove_flat(parent, here, temp)
+            raise
+        here.path = f"{parent.path}/{path.rpartition('/')[2]}"
+        return here, present
+
+    def _place_all(self, here: Dir, plan: FolderPlan, *, staged: bool) -> dict[str, Present]:
+        present = dict(plan.keep)
+        for entry in plan.place:
+            path = join(plan.pair.path, entry.name)
+            found = None if staged else _lstat(here, entry.name)
+            placed = self._place(here, entry, replace=not staged)
+            if placed is None:
+                self.missing.append(path)
+                continue
+            present[entry.name] = placed
+            (self.created if found is None else self.replaced).append(path)
+            self._task.advance(files=1, size=entry.data_size)
+        return present
+
+    def _place(self, here: Dir, entry: Entry, *, replace: bool) -> Present | None:
+        if entry.kind == LINK:
+            name = temp_name() if replace else entry.name
+            here.symlink(entry.value, name)
+            if replace:
+                _rename_over(here, name, entry.name)
+            return Present(LINK, entry.value, signature(here.lstat(entry.name)))
+        try:
+            placed = self._placer.place(
+                here, entry.name, Digest(entry.value), executable=entry.kind == EXECUTABLE, replace=replace
+            )
+        except (IsADirectoryError, PermissionError) as error:
+            raise _blocked(here, entry.name, error) from None
+        if placed is None:
+            return None
+        return Present(entry.kind, entry.value, signature(placed.status), placed.fingerprint)
+
+    def _remove_files(self, here: Dir, path: RelPath, plan: FolderPlan) -> None:
+        for name in plan.unlink:
+            with contextlib.suppress(FileNotFoundError):
+                here.unlink(name)
+            self.removed.append(join(path, name))
+
+    def _subfolders(self, here: Dir, path: RelPath, plan: FolderPlan, seen: Folder | None) -> list[str]:
+        """Go on below; return the names of the wanted subfolders that are there now."""
+        there = []
+        below_here = seen.folders if seen is not None else {}
+        for entry in plan.pair.entries.values():
+            below = join(path, entry.name)
+            if entry.kind != FOLDER:
+                continue
+            child = below_here.get(entry.name)
+            if below in self._plans:
+                self._folder(here, below, entry, child)
+            if here.exists(entry.name):
+                there.append(entry.name)
+        return there
+
+    def _remove_folders(self, here: Dir, path: RelPath, plan: FolderPlan, seen: Folder) -> None:
+        for name, child in seen.folders.items():
+            entry = plan.pair.entries.get(name)
+            if (entry is None or entry.kind != FOLDER) and is_below(join(path, name), self._inside):
+                self.vanish(here, join(path, name), child)
+
+    def vanish(self, parent: Dir, path: RelPath, seen: Folder) -> None:
+        """Remove the tracked files of a folder that the version no longer has, and the folder if it is empty then."""
+        plan = self._plans.get(path)
+        name = path.rpartition("/")[2]
+        with parent.sub(name) as here:
+            if plan is not None:
+                self._remove_files(here, path, plan)
+            for below_name, below in seen.folders.items():
+                self.vanish(here, join(path, below_name), below)
+        if seen.row is not None or seen.clean:
+            with contextlib.suppress(OSError):  # not empty: it holds what was never added
+                parent.rmdir(name)
+            self._rows[path] = None
+
+    def _record(
+        self,
+        here: Dir,
+        path: RelPath,
+        entry: Entry,
+        plan: FolderPlan,
+        present: dict[str, Present],
+        there: list[str],
+        seen: Folder | None,
+    ) -> None:
+        row = seen.row if seen is not None else None
+        for name in plan.pair.entries:
+            # Deleted by the user and not asked for now: it stays deleted, which is not "never checked out".
+            if (
+                row is not None
+                and name in row.names
+                and name not in present
+                and not is_below(join(path, name), self._inside)
+            ):
+                old = row.present()[name]
+                if old.value == plan.pair.entries[name].value:
+                    present[name] = old._replace(signature=NO_SIGNATURE) if name in (seen.gone if seen else ()) else old
+        absent = sum(e.files for e in plan.pair.entries.values() if e.name not in present and e.name not in there)
+        stamp = signature(here.status())
+        total = (entry.value, entry.size, entry.files)
+        self._rows[path] = make_row(total, present, there, absent=absent, stamp=stamp)
+
+
+def _lstat(here: Dir, name: str) -> object:
+    try:
+        return here.lstat(name)
+    except FileNotFoundError:
+        return None
+
+
+def _rename_over(here: Dir, temp: str, name: str) -> None:
+    try:
+        here.rename(temp, name)
+    except OSError as error:
+        here.unlink(temp)
+        raise _blocked(here, name, error) from None
+
+
+def _blocked(here: Dir, name: str, error: OSError) -> WouldOverwrite | OSError:
+    if isinstance(error, IsADirectoryError):
+        return WouldOverwrite(
+            f"{here.path}/{name} is a folder that holds unsaved files; a file belongs there",
+            hint="Move the folder away, then check out again.",
+        )
+    return error
+
+
+def _remove_flat(parent: Dir, here: Dir, name: str) -> None:
+    with contextlib.suppress(OSError):
+        for entry in list(here.entries()):
+            here.unlink(entry.name)
+        here.close()
+        parent.rmdir(name)
+
+
+def _without_racy(row: Row, now: int) -> Row:
+    """Spoil the signatures of files written within the last tick: a write after ours could look the same."""
+    young = now - 20_000_000
+    parts = [row.signature(at) for at in range(len(row.names))]
+    parts = [untrusted(part) if _ctime(part) >= young else part for part in parts]
+    stamp = NO_SIGNATURE if _ctime(row.folder_stamp) >= young else row.folder_stamp
+    return replace(row, signatures=b"".join(parts), folder_stamp=stamp)
+
+
+def _ctime(seen: bytes) -> int:
+    return int.from_bytes(seen[16:24], "little")

@@ -1,0 +1,275 @@
+"""From workspace files to objects and trees: the inner part of `add`.
+
+Owns what a new tree is made of: what the index vouches for is taken over, what changed is stored, and what the
+present version has but was never checked out here is kept. Rows of the index are held back until the objects are
+on disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from dataclasses import replace
+
+from ..cache.place import Placer
+from ..cache.writer import Writer
+from ..digest import Digest, parse
+from ..errors import CorruptData, DataMissing, UnsafePath
+from ..fsutil import NO_SIGNATURE, READ_USER, Dir, is_racy, signature, untrusted
+from ..meta.tree import EXECUTABLE, FILE, FOLDER, LINK, Entry, encode, link_stays_inside
+from ..paths import RelPath, join, show
+from ..progress import Task
+from ..workspace.index import Present, Row, make_row
+from ..workspace.scan import Folder, changing, file_kind, refuse_special, trusted_signature
+from ._session import Session
+from ._trees import load
+
+
+class Builder:
+    """Stores the workspace of one or more targets and makes their trees."""
+
+    def __init__(self, session: Session, writer: Writer, placer: Placer, task: Task, *, force: bool) -> None:
+        self._session = session
+        self._cache = session.cache
+        self._writer = writer
+        self._placer = placer
+        self._relinks = placer.links
+        self._task = task
+        self._force = force
+        self._rows: dict[str, Row] = {}
+        self._fresh: list[tuple[str, str, Digest, bytes]] = []  # folder, name, digest, signature when it was read
+        self.stored = 0
+
+    def file(self, folder: Dir, seen: Folder) -> Entry:
+        """Store a tracked single file."""
+        name = seen.path.rpartition("/")[2]
+        row = seen.row
+        if row is not None and seen.clean and row.stored and not self._force:
+            digest = Digest(row.tree)
+            if self._cache.ensure(digest):
+                return Entry(name, row.kinds, row.size, digest)
+        entry, present = self._store(folder, name, os.path.dirname(seen.path))
+        if entry.kind == LINK:
+            raise UnsafePath(
+                f"{show(seen.path)} is a link, and a link alone cannot be tracked",
+                hint="Track the folder that it lies in, or what it points to.",
+            )
+        self._rows[seen.path] = make_row((entry.value, entry.size, 1), {name: present})
+        return entry
+
+    def entry(self, folder: Dir, path: RelPath, depth: int) -> Entry:
+        """Store one file or link that lies `depth` levels below its dataset's root."""
+        entry, _ = self._store(folder, path.rpartition("/")[2], path.rpartition("/")[0])
+        _refuse_escape(entry, path, depth)
+        return entry
+
+    def folder(self, here: Dir, seen: Folder, base: Digest | None, depth: int = 0) -> Entry:
+        """Store a folder; `base` is its tree in the present version."""
+        row, name = seen.row, seen.path.rpartition("/")[2]
+        if row is not None and seen.clean and row.stored and not self._force and base in (None, row.tree):
+            return Entry(name, FOLDER, row.size, row.tree, row.files)
+        recorded = self._recorded(seen, depth)
+        known = set(row.names) | set(row.folders) if row is not None else set()
+        entries, present = self._files(here, seen, recorded, depth)
+        before = self._base_entries(seen, base, recorded, depth)
+        for child_name, child in seen.folders.items():
+            old = before.get(child_name)
+            child_base = old.digest if old is not None and old.kind == FOLDER else None
+            with here.sub(child_name) as below:
+                entries.append(self.folder(below, child, child_base, depth + 1))
+        there = {entry.name for entry in entries}
+        absent = 0
+        for entry in before.values():
+            if entry.name not in there and entry.name not in known:
+                entries.append(entry)  # never checked out here, so its absence says nothing
+                absent += entry.files
+        return self._finish(seen, entries, present, absent)
+
+    def _recorded(self, seen: Folder, depth: int) -> dict[str, Entry]:
+        """Return the entries of the tree the index knows, for the files that need not be read again."""
+        row = seen.row
+        if row is None or not row.stored or self._force:
+            return {}
+        try:
+            return {entry.name: entry for entry in load(self._cache, parse(row.tree), seen.path, depth)}
+        except (DataMissing, CorruptData):
+            return {}  # everything in it is stored anew
+
+    def _base_entries(
+        self, seen: Folder, base: Digest | None, recorded: dict[str, Entry], depth: int
+    ) -> dict[str, Entry]:
+        if base is None or self._force:
+            return {}
+        if recorded and seen.row is not None and seen.row.tree == base:
+            return recorded
+        try:
+            return {entry.name: entry for entry in load(self._cache, base, seen.path, depth)}
+        except DataMissing as error:
+            raise DataMissing(
+                f"cannot tell which files of {show(seen.path)} are only not checked out here: {error.message}",
+                hint=f"Run `dvc-like fetch {show(seen.path)}` first, or add with --force to record just what is here.",
+            ) from None
+
+    def _files(
+        self, here: Dir, seen: Folder, recorded: dict[str, Entry], depth: int
+    ) -> tuple[list[Entry], dict[str, Present]]:
+        entries: list[Entry] = []
+        present: dict[str, Present] = {}
+        unread = [*seen.changed, *seen.new]
+        if seen.row is not None:
+            same = set(seen.same)
+            for name, entry in seen.row.present().items():
+                if name in same:
+                    if name in recorded and recorded[name].value == entry.value:
+                        entries.append(recorded[name])
+                        present[name] = entry
+                    else:
+                        unread.append(name)
+        unread.sort()
+        self._task.expect(files=len(unread))
+        for name in unread:
+            made, present[name] = self._store(here, name, seen.path)
+            _refuse_escape(made, join(seen.path, name), depth)
+            entries.append(made)
+        return entries, present
+
+    def _finish(self, seen: Folder, entries: list[Entry], present: dict[str, Present], absent: int) -> Entry:
+        digest = self._writer.put_tree(encode(entries))
+        size = sum(entry.data_size for entry in entries)
+        files = sum(entry.files for entry in entries)
+        self._rows[seen.path] = make_row(
+            (digest, size, files), present, seen.folders, absent=absent, stamp=seen.trusted_stamp
+        )
+        return Entry(seen.path.rpartition("/")[2], FOLDER, size, digest, files)
+
+    def splice(self, here: Dir, path: RelPath, base: Digest | None, changed: Entry | str, depth: int) -> Entry:
+        """Make the tree of a folder in which one entry is another (a name: is gone); nothing else is looked at."""
+        entries = {entry.name: entry for entry in load(self._cache, base, path, depth)} if base is not None else {}
+        name = changed if isinstance(changed, str) else changed.name
+        entries.pop(name, None)
+        if isinstance(changed, Entry):
+            entries[name] = changed
+        digest = self._writer.put_tree(encode(list(entries.values())))
+        total = (
+            digest,
+            sum(entry.data_size for entry in entries.values()),
+            sum(entry.files for entry in entries.values()),
+        )
+        self._splice_row(here, path, base, changed, total, entries)
+        return Entry(path.rpartition("/")[2], FOLDER, total[1], digest, total[2])
+
+    def _splice_row(
+        self,
+        here: Dir,
+        path: RelPath,
+        base: Digest | None,
+        changed: Entry | str,
+        total: tuple[str, int, int],
+        entries: dict[str, Entry],
+    ) -> None:
+        row = self._rows.get(path) or self._session.index.get(path)
+        if row is not None and row.tree != base:
+            return  # in step with another version: the next checkout sorts it out
+        present = row.present() if row is not None else {}
+        folders = set(row.folders) if row is not None else set()
+        name = changed if isinstance(changed, str) else changed.name
+        present.pop(name, None)
+        folders.discard(name)
+        if isinstance(changed, Entry):
+            if changed.kind == FOLDER:
+                folders.add(name)
+            else:
+                status = here.lstat(name)
+                present[name] = Present(changed.kind, changed.value, trusted_signature(status, time.time_ns()))
+        absent = sum(
+            entry.files for entry in entries.values() if entry.name not in present and entry.name not in folders
+        )
+        self._rows[path] = make_row(total, present, folders, absent=absent, stored=row is None or row.stored)
+
+    # ---------------------------------------------------------------- one file
+
+    def _store(self, folder: Dir, name: str, path: str) -> tuple[Entry, Present]:
+        """Store one file or link; the entry and the row's part describe the same moment."""
+        for _ in range(3):
+            now = time.time_ns()
+            try:
+                fd = folder.open(name, READ_USER)
+            except OSError as error:
+                if error.errno != errno.ELOOP:
+                    raise
+                return self._store_link(folder, name, path, now)
+            try:
+                before = os.fstat(fd)
+                refuse_special(before, join(path, name))
+                stored = self._writer.put_file(fd, before.st_size)
+                after = os.fstat(fd)
+            finally:
+                os.close(fd)
+            if after.st_ctime_ns == before.st_ctime_ns and after.st_size == stored.size:
+                break
+        else:
+            raise changing(join(path, name))
+        self._task.advance(files=1, size=stored.size)
+        self.stored += 1
+        kind = file_kind(after)
+        seen = signature(after)
+        if self._relinks:
+            self._fresh.append((path, name, stored.digest, seen))
+        if is_racy(after, now):
+            seen = untrusted(seen)
+        return Entry(name, kind, stored.size, stored.digest), Present(kind, stored.digest, seen, stored.fingerprint)
+
+    def _store_link(self, folder: Dir, name: str, path: str, now: int) -> tuple[Entry, Present]:
+        status = folder.lstat(name)
+        target = folder.readlink(name)
+        digest = self._cache.digest_of_link(target)
+        if digest is not None:  # our own link to an object: stands for the file
+            opened = self._cache.open(digest)
+            if opened is None:
+                raise DataMissing(f"{show(join(path, name))} links to a cache object that is missing or damaged")
+            os.close(opened[0])
+            state = Present(FILE, digest, trusted_signature(status, now), opened[2])
+            return Entry(name, FILE, opened[1].st_size, digest), state
+        try:
+            size = len(target.encode())
+        except UnicodeEncodeError:
+            raise UnsafePath(f"{show(join(path, name))} links to a name that is not UTF-8") from None
+        if any(ord(char) < 32 or ord(char) == 127 for char in target) or "\\" in target or size > 4095:
+            raise UnsafePath(f"{show(join(path, name))} links to {show(target)!r}, which cannot be recorded")
+        return Entry(name, LINK, size, target), Present(LINK, target, trusted_signature(status, now))
+
+    # ---------------------------------------------------------------- afterwards
+
+    def settle(self) -> None:
+        """Once the objects are on disk: link workspace files to them where configured, and record the rows."""
+        self._relink()
+        for path, row in self._rows.items():
+            self._session.index.put(path, row)
+
+    def _relink(self) -> None:
+        for path, name, digest, seen in self._fresh:
+            row_path = path if path in self._rows and name in self._rows[path].names else join(path, name)
+            row = self._rows.get(row_path)
+            if row is None or row.kinds[row.names.index(name)] == EXECUTABLE:
+                continue
+            with self._session.root.descend(path) as folder:
+                if signature(folder.lstat(name)) != seen:
+                    continue  # the user wrote to it meanwhile: it stays the user's
+                placed = self._placer.place(folder, name, digest, executable=False, replace=True)
+                if placed is not None:
+                    linked = row.with_signatures({name: trusted_signature(placed.status, time.time_ns())})
+                    self._rows[row_path] = replace(linked, folder_stamp=_stamp_of(folder))
+
+
+def _refuse_escape(entry: Entry, path: str, depth: int) -> None:
+    if entry.kind == LINK and not link_stays_inside(depth, entry.value):
+        raise UnsafePath(
+            f"{show(path)} links to {show(entry.value)}, outside the dataset",
+            hint="Replace the link by what it points to, or make it a relative link inside the dataset.",
+        )
+
+
+def _stamp_of(folder: Dir) -> bytes:
+    status = folder.status()
+    return signature(status) if not is_racy(status, time.time_ns()) else NO_SIGNATURE

@@ -1,0 +1,99 @@
+"""What a target needs: the objects below it, each with a path to name it by.
+
+Owns the walk over trees by level, with equal subtrees visited once, whether the trees come from the cache or elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ..digest import Digest, file_key, tree_key
+from ..meta.tree import FOLDER, LINK, Entry
+from ..paths import RelPath, is_below, join
+from ._tracked import Wanted
+from ._trees import root_entry
+
+
+class Need(NamedTuple):
+    """One object: its digest, its size where known (a tree's is not), and a path it is needed for."""
+
+    digest: Digest
+    size: int
+    path: RelPath
+
+    @property
+    def key(self) -> str:
+        """Where a file object lies."""
+        return file_key(self.digest)
+
+
+@dataclass
+class TreeNeed:
+    """One tree: where it is needed, how deep, and what it lists once that is known."""
+
+    digest: Digest
+    path: RelPath
+    depth: int
+    inside: RelPath
+    entries: list[Entry] | None = None
+    whole: bool = True  # everything below is asked for, not only a part
+
+    @property
+    def key(self) -> str:
+        """Where a tree object lies."""
+        return tree_key(self.digest)
+
+
+@dataclass
+class Closure:
+    """Files by digest, and trees by level (the roots first)."""
+
+    files: dict[Digest, Need] = field(default_factory=dict)
+    levels: list[list[TreeNeed]] = field(default_factory=list)
+
+
+#: Gets one level of trees; fills in `entries` of those it can, the others are not descended into.
+Loader = Callable[[list[TreeNeed]], None]
+
+
+def close_over(wanted: Iterable[Wanted], load_level: Loader) -> Closure:
+    """Return everything the targets need, as far as the loader brings their trees."""
+    found = Closure()
+    level: list[TreeNeed] = []
+    for one in wanted:
+        entry = root_entry(one.target.path, one.target.meta)
+        if entry.kind == FOLDER:
+            whole = one.inside == one.target.path
+            level.append(TreeNeed(entry.digest, one.target.path, 0, one.inside, whole=whole))
+        else:
+            found.files.setdefault(entry.digest, Need(entry.digest, entry.size, one.target.path))
+    seen: set[tuple[Digest, bool, str, int]] = set()
+    while level := [need for need in level if not _seen(need, seen)]:
+        load_level(level)
+        found.levels.append(level)
+        level = [below for need in level for below in _below(need, found)]
+    return found
+
+
+def _seen(need: TreeNeed, seen: set[tuple[Digest, bool, str, int]]) -> bool:
+    # The depth counts: a relative link may be safe at one depth and lead out of the dataset at another.
+    mark = (need.digest, need.whole, "" if need.whole else need.inside, need.depth)
+    if mark in seen:
+        return True
+    seen.add(mark)
+    return False
+
+
+def _below(need: TreeNeed, found: Closure) -> Iterator[TreeNeed]:
+    for entry in need.entries or ():
+        path = join(need.path, entry.name)
+        if not (is_below(path, need.inside) or is_below(need.inside, path)):
+            continue
+        if entry.kind == FOLDER:
+            yield TreeNeed(entry.digest, path, need.depth + 1, need.inside, whole=is_below(path, need.inside))
+        elif entry.kind != LINK:
+            digest = Digest(entry.value)
+            if digest not in found.files:
+                found.files[digest] = Need(digest, entry.size, path)

@@ -1,0 +1,93 @@
+"""What a verb works with while it runs: the locks, the index, the cache and the workspace's root.
+
+Owns the order in which locks are taken (worktree, then cache) and what is opened when.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from functools import cached_property
+
+from ..cache.store import Cache
+from ..cache.writer import Writer
+from ..fsutil import Dir, lock
+from ..progress import SILENT, Progress
+from ..project import Project
+from ..workspace.index import Index
+from ..workspace.scan import Scanner
+
+
+class Session:
+    """Open state of one project. Made by `open_session` only."""
+
+    def __init__(self, project: Project, progress: Progress, stack: contextlib.ExitStack) -> None:
+        self.project = project
+        self.progress = progress
+        self._stack = stack
+
+    @cached_property
+    def root(self) -> Dir:
+        """The project's root folder."""
+        return self._stack.enter_context(Dir.open_root(self.project.root))
+
+    @cached_property
+    def index(self) -> Index:
+        """What the workspace looked like."""
+        return self._stack.enter_context(Index(os.path.join(self.project.tmp, "index.sqlite")))
+
+    @cached_property
+    def cache(self) -> Cache:
+        """The objects on this machine."""
+        return self._stack.enter_context(
+            Cache(self.project.cache_dir, os.path.join(self.project.shared_tmp, "cache.sqlite"))
+        )
+
+    def scanner(self) -> Scanner:
+        """Return a scanner whose clock starts now."""
+        return Scanner(self.index, f"{self.project.cache_dir}/", time.time_ns())
+
+    def writer(self) -> Writer:
+        """Return a batch of objects on their way into the cache."""
+        return Writer(self.cache, self.project.algorithm, reflink="reflink" in self.project.link_types)
+
+
+@contextlib.contextmanager
+def open_session(
+    project: Project, progress: Progress = SILENT, *, worktree: bool = False, cache: str = ""
+) -> Iterator[Session]:
+    """Open a project's state.
+
+    `worktree` takes the lock of verbs that change the workspace; `cache` is ``shared`` for verbs that need its
+    objects to stay, ``exclusive`` for gc.
+    """
+    for folder in (project.tmp, project.shared_tmp):
+        with contextlib.suppress(OSError):
+            _make_state_folder(folder)
+    with contextlib.ExitStack() as stack:
+        if worktree:
+            stack.enter_context(_waiting_lock(project, progress, os.path.join(project.tmp, "lock"), shared=False))
+        if cache:
+            path = os.path.join(project.shared_tmp, "cache.lock")
+            stack.enter_context(_waiting_lock(project, progress, path, shared=cache == "shared"))
+        yield Session(project, progress, stack)
+
+
+def _make_state_folder(folder: str) -> None:
+    if os.path.isdir(folder):
+        return
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, ".gitignore"), "w", encoding="utf-8") as file:
+        file.write("*\n")  # also where a worktree's branch has no `.dvc-like/.gitignore`
+
+
+def _waiting_lock(
+    project: Project, progress: Progress, path: str, *, shared: bool
+) -> contextlib.AbstractContextManager[None]:
+    def tell(holder: str) -> None:
+        progress.note(f"waiting for another dvc-like{f' ({holder})' if holder else ''} to finish ...")
+
+    waiting: Callable[[str], None] = tell
+    return lock(path, shared=shared, timeout=project.lock_timeout, waiting=waiting)

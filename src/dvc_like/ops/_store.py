@@ -1,0 +1,107 @@
+"""A remote as verbs see it: named in the configuration, opened, checked to be a store of ours.
+
+Owns ``dvc-like.json`` (what a store is, its id and format) and the choice of the remote. Specified in
+``docs/format.md``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import uuid
+from dataclasses import dataclass
+
+from ..config import check_remote_name
+from ..errors import BadTree, ConfigError, CorruptData, DvcLikeError, RemoteNotFound
+from ..paths import show
+from ..progress import Progress
+from ..project import Project
+from ..remote.base import Backend
+from ..remote.registry import open_backend
+from ..remote.wrap import wrap
+
+DESCRIPTION = "dvc-like.json"
+FORMAT = 1
+_MAX_DESCRIPTION = 64 << 10
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open remote. `identity` is empty as long as nothing was ever pushed there."""
+
+    name: str
+    backend: Backend
+    jobs: int
+    identity: str
+
+
+def remote_name(project: Project, asked: str | None, of_target: str | None = None) -> str:
+    """Return which remote to use: the one asked for, the target's own, or the default."""
+    name = asked or of_target or project.config.get("core.remote")
+    known = project.config.remotes()
+    if not name:
+        raise ConfigError(
+            "no remote is configured" if not known else "no default remote is set",
+            hint="Add one with `dvc-like remote add -d NAME URL`."
+            if not known
+            else f"Choose one with `dvc-like remote default NAME`: {', '.join(known)}.",
+        )
+    if name not in known:
+        raise ConfigError(
+            f"there is no remote named {show(name)!r}",
+            hint=f"Known: {', '.join(known)}." if known else "Add it with `dvc-like remote add NAME URL`.",
+        )
+    return check_remote_name(name)
+
+
+def open_store(project: Project, name: str, *, jobs: int | None, create: bool, progress: Progress) -> Store:
+    """Open a remote and read its description; with `create` an empty one becomes a store."""
+    options = project.config.remotes()[name]
+    try:
+        plain = open_backend(options["url"], options, project.root)
+        if jobs is None:
+            jobs = int(project.config.number(f"remote.{name}.jobs", 0)) or plain.capabilities.concurrency
+        attempts = 1 + int(project.config.number(f"remote.{name}.retries", 4))
+        log = progress.note if os.environ.get("DVC_LIKE_TRACE") else None
+        backend = wrap(plain, attempts=attempts, concurrency=max(1, jobs), log=log)
+        return Store(name, backend, max(1, jobs), _identify(backend, name, create=create))
+    except DvcLikeError as error:
+        raise type(error)(f"remote {name}: {error.message}", hint=error.hint, details=error.details) from None
+
+
+def _identify(backend: Backend, name: str, *, create: bool) -> str:
+    buffer = io.BytesIO()
+    try:
+        backend.get(DESCRIPTION, buffer, length=_MAX_DESCRIPTION)
+    except RemoteNotFound:
+        if not create:
+            return ""
+        identity = uuid.uuid4().hex
+        backend.put(DESCRIPTION, describe(identity))
+        backend.flush()
+        return identity
+    return read_description(buffer.getvalue())
+
+
+def describe(identity: str) -> bytes:
+    """Return the bytes of ``dvc-like.json``."""
+    return (json.dumps({"format": FORMAT, "store": identity}) + "\n").encode()
+
+
+def read_description(data: bytes) -> str:
+    """Return the store's id; raise when it is not a store of ours or of a later format."""
+    try:
+        document = json.loads(data)
+        number, identity = document["format"], document["store"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise CorruptData(
+            f"its {DESCRIPTION} is damaged", hint="If the folder is not a dvc-like store, choose another one."
+        ) from None
+    if not isinstance(number, int) or number > FORMAT:
+        raise BadTree(
+            f"its store has format {show(str(number))[:20]}, newer than this version knows", hint="Upgrade dvc-like."
+        )
+    if not isinstance(identity, str) or not identity.isalnum() or len(identity) > 64:
+        raise CorruptData(f"its {DESCRIPTION} is damaged")
+    return identity

@@ -1,0 +1,234 @@
+"""From what a user named to the targets meant: meta files in the workspace or in other revisions.
+
+Owns the walk that finds meta files, which ``.meta`` files are ours (other programs use the suffix too), and the
+meaning of a path: a target, its meta file, a path inside a tracked folder, or a folder with targets below.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .. import paths
+from ..errors import BadMeta, DvcLikeError, ProjectError, UsageError, gathered
+from ..fsutil import Dir, is_temp
+from ..git import Git
+from ..meta.file import MAX_SIZE, SUFFIX, Meta, parse
+from ..paths import RelPath, is_below, show
+from ..project import FOLDER, Project
+
+
+class Target(NamedTuple):
+    """A tracked path and what its meta file says."""
+
+    path: RelPath
+    meta: Meta
+
+    @property
+    def meta_path(self) -> RelPath:
+        """Where the meta file lies."""
+        return RelPath(self.path + SUFFIX)
+
+
+class Wanted(NamedTuple):
+    """A target, and the path inside it that was asked for (the target itself when all of it is)."""
+
+    target: Target
+    inside: RelPath
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which targets of which revisions. Empty: every target of the workspace."""
+
+    targets: tuple[str, ...] = ()
+    revisions: tuple[str, ...] = ()
+    all_branches: bool = False
+    all_tags: bool = False
+    all_commits: bool = False
+
+    @property
+    def has_revisions(self) -> bool:
+        """Tell whether other revisions than the workspace are asked for."""
+        return bool(self.revisions or self.all_branches or self.all_tags or self.all_commits)
+
+
+def is_ours(data: bytes) -> bool:
+    """Tell whether a file called ``*.meta`` is a meta file of ours, be it a damaged one.
+
+    Game engines and TensorFlow write ``.meta`` files too: those have no line that begins with ``hash:``.
+    An empty one counts as ours, since taking it for a stranger's could cost its data.
+    """
+    return len(data) <= MAX_SIZE and (not data.strip() or re.search(rb"^hash:", data, re.M) is not None)
+
+
+def read_target(root: Dir, path: RelPath) -> Target | None:
+    """Return the target at `path`, or None when no meta file of ours is there. Raises `BadMeta`."""
+    try:
+        with root.descend(paths.parent(path)) as folder:
+            return _read(folder, path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _read(folder: Dir, path: RelPath) -> Target | None:
+    name = path.rpartition("/")[2] + SUFFIX
+    try:
+        data = folder.read(name, MAX_SIZE)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            return None  # too large to be one of ours
+        raise BadMeta(f"{show(path + SUFFIX)} cannot be read: {error.strerror}") from None
+    return Target(path, parse(data, path + SUFFIX)) if is_ours(data) else None
+
+
+def walk(root: Dir, below: RelPath = RelPath(""), failures: list[DvcLikeError] | None = None) -> Iterator[Target]:
+    """Yield every target below a folder. Bad meta files are gathered in `failures`, or raised when it is None."""
+    try:
+        with root.descend(below) as folder:
+            yield from _walk(folder, below, failures)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+
+
+def _walk(folder: Dir, path: RelPath, failures: list[DvcLikeError] | None) -> Iterator[Target]:
+    metas, folders = [], []
+    for entry in folder.entries():
+        name = entry.name
+        if path and name in (FOLDER, ".git"):
+            return  # another project, or another repository, begins here
+        if entry.is_dir(follow_symlinks=False):
+            folders.append(name)
+        elif name.endswith(SUFFIX) and len(name) > len(SUFFIX) and entry.is_file(follow_symlinks=False):
+            metas.append(name[: -len(SUFFIX)])
+    tracked = set()
+    for name in sorted(metas):
+        try:
+            target = _read(folder, paths.join(path, paths.check_name(name)))
+        except DvcLikeError as error:
+            tracked.add(name)
+            if failures is None:
+                raise
+            failures.append(error)
+            continue
+        if target is not None:
+            tracked.add(name)
+            yield target
+    for name in sorted(folders):
+        if name in tracked or is_temp(name) or name in (FOLDER, ".git"):
+            continue
+        try:
+            below = folder.sub(name)
+        except (FileNotFoundError, PermissionError):
+            continue
+        with below:
+            yield from _walk(below, RelPath(f"{path}/{name}" if path else name), failures)
+
+
+def select(
+    project: Project, root: Dir, named: tuple[str, ...], failures: list[DvcLikeError] | None = None
+) -> list[Wanted]:
+    """Return what the named paths (none: everything) mean in the workspace.
+
+    All are looked at; what is wrong is added to `failures`, or raised at the end when that is None.
+    """
+    found: list[Wanted] = []
+    wrong: list[DvcLikeError] = [] if failures is None else failures
+    if not named:
+        found = [Wanted(target, target.path) for target in walk(root, failures=wrong)]
+    for text in named:
+        try:
+            found += _meaning(root, project.relative(text), text, wrong)
+        except DvcLikeError as error:
+            wrong.append(error)
+    if wrong and failures is None:
+        raise gathered(wrong)
+    return list({(wanted.target.path, wanted.inside): wanted for wanted in found}.values())
+
+
+def _meaning(root: Dir, path: RelPath, typed: str, failures: list[DvcLikeError]) -> list[Wanted]:
+    if path.endswith(SUFFIX):
+        named = read_target(root, RelPath(path[: -len(SUFFIX)]))
+        if named is not None:
+            return [Wanted(named, named.path)]
+    holder = enclosing(root, path)
+    if holder is not None:
+        return [Wanted(holder, path)]
+    below = [Wanted(target, target.path) for target in walk(root, path, failures)]
+    if below:
+        return below
+    if failures:
+        return []
+    raise UsageError(
+        f"{show(typed)} is not tracked, and nothing below it is",
+        hint="`dvc-like status` lists what is tracked; `dvc-like add` tracks more.",
+    )
+
+
+def enclosing(root: Dir, path: RelPath) -> Target | None:
+    """Return the target that is `path` or the tracked folder that holds it."""
+    here = path
+    while here:
+        target = read_target(root, here)
+        if target is not None and (here == path or target.meta.is_folder):
+            return target
+        here = paths.parent(here)
+    return None
+
+
+def at_revisions(project: Project, selection: Selection) -> list[Wanted]:
+    """Return what a selection means in other revisions of the repository."""
+    if project.git is None:
+        raise ProjectError(
+            "there is no Git here, so there are no other revisions", hint="Leave out -a, -T, -A and --rev."
+        )
+    named = tuple(project.relative(text) for text in selection.targets)
+    found: dict[tuple[str, str, str], Wanted] = {}
+    for path, data in _versions(project.git, selection):
+        if not is_ours(data):
+            continue
+        target = Target(paths.parse(path[: -len(SUFFIX)]), parse(data, path))
+        for wanted in _narrow(target, named):
+            found[(target.meta.digest, target.path, wanted.inside)] = wanted
+    return list(found.values())
+
+
+def _versions(git: Git, selection: Selection) -> Iterator[tuple[str, bytes]]:
+    if selection.all_commits:
+        yield from git.metas_in_history(SUFFIX)
+        return
+    commits = {git.resolve(revision): None for revision in selection.revisions}
+    for flag, kind in ((selection.all_branches, "branches"), (selection.all_tags, "tags")):
+        if flag:
+            commits.update(dict.fromkeys(git.tips(kind)))
+    for commit in commits:
+        yield from git.metas_at(commit, SUFFIX)
+
+
+def _narrow(target: Target, named: tuple[RelPath, ...]) -> Iterator[Wanted]:
+    if not named:
+        yield Wanted(target, target.path)
+    for name in named:
+        if is_below(target.path, name) or name == target.meta_path:
+            yield Wanted(target, target.path)
+        elif target.meta.is_folder and is_below(name, target.path):
+            yield Wanted(target, name)
+
+
+def read_all_targets(project: Project, root: Dir, selection: Selection, failures: list[DvcLikeError]) -> list[Wanted]:
+    """Return the targets of the workspace, and of the revisions a selection asks for besides.
+
+    A path that only another revision tracks is fine when revisions are asked for.
+    """
+    if not selection.has_revisions:
+        return select(project, root, selection.targets, failures)
+    wanted = at_revisions(project, selection)
+    here: list[DvcLikeError] = []
+    wanted += select(project, root, selection.targets, here)
+    failures += [error for error in here if not (wanted and isinstance(error, UsageError))]
+    return wanted

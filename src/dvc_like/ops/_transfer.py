@@ -1,0 +1,98 @@
+"""Moving many objects: a few threads, every failure gathered, nothing hidden behind the first one.
+
+Owns the pool and how failures become one error. Knows nothing of what an item is.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
+
+from ..errors import DvcLikeError, PartialFailure, RemoteDenied, RemoteQuota, RemoteUnavailable
+
+Item = TypeVar("Item")
+
+_SLICE = 32  # items a thread takes at once: small ones cost less than the hand-over
+_HOPELESS = 8  # so many refusals, and the rest is not tried
+
+
+class Outcome(Generic[Item]):
+    """What became of a transfer: `failures` pairs items with errors, `done` counts the others."""
+
+    def __init__(self) -> None:
+        self.failures: list[tuple[Item, DvcLikeError]] = []
+        self.done = 0
+        self.untried = 0
+
+
+def transfer(items: Iterable[Item], work: Callable[[Item], None], jobs: int) -> Outcome[Item]:
+    """Call `work` for every item, `jobs` at a time. `DvcLikeError`s are gathered, anything else stops everything."""
+    source = iter(items)
+    outcome: Outcome[Item] = Outcome()
+    mutex = threading.Lock()
+    stop = threading.Event()
+    fatal: list[BaseException] = []
+
+    def run() -> None:
+        while not stop.is_set():
+            with mutex:
+                batch = list(itertools.islice(source, _SLICE if jobs > 1 else 1 << 10))
+            if not batch:
+                return
+            for at, item in enumerate(batch):
+                if stop.is_set():
+                    outcome.untried += len(batch) - at
+                    return
+                try:
+                    work(item)
+                    outcome.done += 1
+                except DvcLikeError as error:
+                    outcome.failures.append((item, error))
+                    if _is_hopeless(outcome):
+                        stop.set()
+                except BaseException as error:
+                    fatal.append(error)
+                    stop.set()
+
+    if jobs <= 1:
+        run()
+    else:
+        threads = [threading.Thread(target=run, daemon=True) for _ in range(jobs)]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(0.5)  # so that Ctrl-C is heard
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+    if fatal:
+        raise fatal[0]
+    outcome.untried += sum(1 for _ in source)
+    return outcome
+
+
+def _is_hopeless(outcome: Outcome[Item]) -> bool:
+    refusals = [
+        error for _, error in outcome.failures if isinstance(error, RemoteDenied | RemoteQuota | RemoteUnavailable)
+    ]
+    return len(refusals) >= _HOPELESS
+
+
+def as_error(verb: str, failures: list[tuple[str, DvcLikeError]], done: int, untried: int = 0) -> DvcLikeError:
+    """Make one error of several; each failure comes as (path, reason).
+
+    The kind is `PartialFailure` when something was moved, else that of the gravest failure.
+    """
+    total = len(failures) + done + untried
+    lines = tuple(f"{path}: {error.message}" for path, error in sorted(failures, key=lambda pair: pair[0]))
+    gravest = max((error for _, error in failures), key=lambda error: error.exit_code)
+    if len(failures) == 1 and total == 1:
+        return type(gravest)(f"{verb} failed: {lines[0]}", hint=gravest.hint)
+    rest = f"; {untried} more were not tried" if untried else ""
+    kind = PartialFailure if done else type(gravest)
+    return kind(f"{verb} failed for {len(failures)} of {total} objects{rest}", hint=gravest.hint, details=lines)

@@ -1,0 +1,265 @@
+"""`add`: put files and folders under version control.
+
+Owns what may become a target, and the order that makes a crash harmless: objects, trees, `.gitignore`, meta file.
+"""
+
+from __future__ import annotations
+
+import glob as globbing
+import os
+import stat
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from .. import paths
+from ..cache.place import Placer
+from ..digest import Digest
+from ..errors import DvcLikeError, UnsafePath, UsageError, gathered
+from ..fsutil import Dir
+from ..meta.file import SUFFIX, Meta, encode
+from ..meta.tree import EXECUTABLE, Entry
+from ..paths import RelPath, join, show
+from ..progress import SILENT, Progress
+from ..project import Project
+from ..workspace import gitignore
+from ._build import Builder
+from ._session import Session, open_session
+from ._tracked import Target, enclosing, select, walk
+from ._trees import load
+
+
+class Added(NamedTuple):
+    """What became of one path: `state` is ``added``, ``updated`` or ``unchanged``; `stored` counts files read."""
+
+    target: Target
+    state: str
+    stored: int
+
+
+def add(
+    project: Project,
+    targets: Sequence[str | os.PathLike[str]],
+    *,
+    glob: bool = False,
+    force: bool = False,
+    progress: Progress = SILENT,
+) -> list[Added]:
+    """Track files and folders, or record the present state of tracked ones.
+
+    A path inside a tracked folder updates only that path. With `force` everything is stored again, and a folder
+    becomes exactly what is in the workspace. All targets are tried; the worst failure is raised at the end.
+    """
+    typed = [os.fspath(target) for target in targets]
+    if glob:
+        typed = _expand(typed)
+    if not typed:
+        raise UsageError("nothing to add: name at least one file or folder")
+    with open_session(project, progress, worktree=True, cache="shared") as session:
+        wanted = [(text, project.relative(text)) for text in typed]
+        return _add_all(session, wanted, force=force)
+
+
+def commit(
+    project: Project, targets: Sequence[str] = (), *, force: bool = False, progress: Progress = SILENT
+) -> list[Added]:
+    """Record the present state of targets that are tracked already (default: all that are here)."""
+    with open_session(project, progress, worktree=True, cache="shared") as session:
+        found = select(project, session.root, tuple(targets))
+        here = [wanted.inside for wanted in found if targets or _lstat(session.root, wanted.inside) is not None]
+        return _add_all(session, [(path, path) for path in here], force=force)
+
+
+def _expand(patterns: list[str]) -> list[str]:
+    found: list[str] = []
+    for pattern in patterns:
+        hits = [hit for hit in sorted(globbing.glob(pattern, recursive=True)) if not hit.endswith(SUFFIX)]
+        if not hits:
+            raise UsageError(f"nothing matches {show(pattern)!r}")
+        found += [hit for hit in hits if hit not in found]
+    return found
+
+
+def _add_all(session: Session, wanted: list[tuple[str, RelPath]], *, force: bool) -> list[Added]:
+    """Check every target, store them in one batch, then write the pointers of those that succeeded."""
+    failures: list[DvcLikeError] = []
+    sound: list[_Job] = []
+    for text, path in wanted:
+        try:
+            sound.append(_check(session, text, path))
+        except DvcLikeError as error:
+            failures.append(error)
+    _refuse_overlap(sound)
+    done: dict[RelPath, _Done] = {}
+    placer = Placer(session.cache, session.project.link_types)
+    with session.progress.task("adding") as task, session.writer() as writer:
+        builder = Builder(session, writer, placer, task, force=force)
+        for job in sound:
+            before, earlier = builder.stored, done.get(job.root)
+            try:
+                if earlier is not None:
+                    writer.flush()  # the trees made so far are read again
+                entry = _build(session, builder, job, earlier)
+            except DvcLikeError as error:
+                failures.append(error)
+                continue
+            read = builder.stored - before + (earlier.stored if earlier else 0)
+            done[job.root] = _Done(job, entry, read)
+        writer.flush()
+        builder.settle()
+    added = [_point(session, *finished) for finished in done.values()]
+    if session.project.git is not None and session.project.config.flag("core.autostage"):
+        _stage(session, added)
+    if failures:
+        raise gathered(failures)
+    return added
+
+
+class _Job(NamedTuple):
+    path: RelPath  # what was asked for
+    holder: Target | None  # the target it is, or lies in, when that is tracked already
+    status: os.stat_result | None
+
+    @property
+    def root(self) -> RelPath:
+        return self.holder.path if self.holder is not None else self.path
+
+
+class _Done(NamedTuple):
+    job: _Job
+    entry: Entry
+    stored: int
+
+
+def _check(session: Session, text: str, path: RelPath) -> _Job:
+    """Return what is to be done for a path, or raise why it cannot be tracked."""
+    root = session.root
+    if not path:
+        raise UsageError("the project's root itself cannot be tracked", hint="Add the folders in it.")
+    if path.endswith(SUFFIX):
+        raise UsageError(f"{show(text)} is a meta file: Git tracks it", hint="Add the data it describes.")
+    holder = enclosing(root, path)
+    status = _lstat(root, path)
+    if status is None:
+        if holder is not None and holder.path != path:
+            return _Job(path, holder, None)
+        raise UsageError(
+            f"{show(text)} does not exist", hint="Check the spelling; paths are seen from the current folder."
+        )
+    if stat.S_ISLNK(status.st_mode) and holder is None:
+        raise UnsafePath(
+            f"{show(text)} is a link, and a link alone cannot be tracked",
+            hint="Track the folder that it lies in, or what it points to.",
+        )
+    if holder is None:
+        inner = next(walk(root, path), None) if stat.S_ISDIR(status.st_mode) else None
+        if inner is not None:
+            raise UsageError(
+                f"{show(text)} holds {show(inner.path)}, which is tracked on its own",
+                hint=f"Remove {show(inner.meta_path)} first if the whole folder shall be one dataset.",
+            )
+        git = session.project.git
+        if git is not None and git.tracked([path]):
+            raise UsageError(
+                f"Git tracks {show(text)} already",
+                hint=f"Take it out of Git first: `git rm -r --cached {show(text)}`, then add it again.",
+            )
+    return _Job(path, holder, status)
+
+
+def _lstat(root: Dir, path: RelPath) -> os.stat_result | None:
+    try:
+        with root.descend(paths.parent(path)) as folder:
+            return folder.lstat(path.rpartition("/")[2])
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _refuse_overlap(jobs: list[_Job]) -> None:
+    tops = sorted({job.path for job in jobs if job.holder is None})
+    for first, second in pairwise(tops):
+        if paths.is_below(second, first):
+            raise UsageError(f"{show(second)} lies in {show(first)}: add one of them")
+
+
+def _build(session: Session, builder: Builder, job: _Job, earlier: _Done | None) -> Entry:
+    """Store one job's data; return the entry of its target. `earlier` is what this run made of it already."""
+    if job.holder is not None and job.path != job.holder.path:
+        root_tree = earlier.entry.digest if earlier is not None else job.holder.meta.digest
+        return _build_inside(session, builder, job, job.holder, root_tree)
+    assert job.status is not None
+    with session.root.descend(paths.parent(job.path)) as parent:
+        name = job.path.rpartition("/")[2]
+        if not stat.S_ISDIR(job.status.st_mode):
+            return builder.file(parent, session.scanner().file(parent, job.path))
+        base = job.holder.meta.digest if job.holder is not None and job.holder.meta.is_folder else None
+        with parent.sub(name) as folder:
+            seen = session.scanner().folder(folder, job.path)
+            if seen.row is not None and not session.cache.has_tree(Digest(seen.row.tree)):
+                session.index.drop(job.path)  # the cache was emptied: nothing it vouched for counts
+                seen = session.scanner().folder(folder, job.path)
+            return builder.folder(folder, seen, base)
+
+
+def _build_inside(session: Session, builder: Builder, job: _Job, holder: Target, root_tree: Digest) -> Entry:
+    """Store one path of a tracked folder and mend the trees above it."""
+    if not holder.meta.is_folder:
+        raise UsageError(f"{show(holder.path)} is tracked as a file")
+    inner = job.path[len(holder.path) + 1 :].split("/")
+    spine: list[tuple[RelPath, Digest | None]] = []
+    here: RelPath = holder.path
+    base: Digest | None = root_tree
+    old: Entry | None = None
+    for depth, name in enumerate(inner):
+        spine.append((here, base))
+        entries = {entry.name: entry for entry in load(session.cache, base, here, depth)} if base is not None else {}
+        old = entries.get(name)
+        base = old.digest if old is not None and old.kind == "d" else None
+        here = join(here, name)
+    changed: Entry | str = inner[-1]
+    if job.status is None and old is None:
+        raise UsageError(f"{show(job.path)} is neither in the workspace nor in {show(holder.path)}")
+    if job.status is not None:
+        with session.root.descend(paths.parent(job.path)) as parent:
+            if stat.S_ISDIR(job.status.st_mode):
+                with parent.sub(inner[-1]) as folder:
+                    seen = session.scanner().folder(folder, job.path)
+                    changed = builder.folder(folder, seen, base, len(inner))
+            else:
+                changed = builder.entry(parent, job.path, len(inner) - 1)
+    for depth in range(len(spine) - 1, -1, -1):
+        path, tree = spine[depth]
+        with session.root.descend(path) as folder:
+            changed = builder.splice(folder, path, tree, changed, depth)
+    assert isinstance(changed, Entry)
+    return changed
+
+
+def _point(session: Session, job: _Job, entry: Entry, stored: int) -> Added:
+    """Write `.gitignore` and meta file of a target whose objects are on disk."""
+    old = job.holder.meta if job.holder is not None else None
+    meta = Meta(
+        entry.digest,
+        entry.size,
+        entry.files if entry.kind == "d" else None,
+        entry.kind == EXECUTABLE,
+        old.remote if old else None,
+        old.extra if old else (),
+    )
+    target = Target(job.root, meta)
+    name = job.root.rpartition("/")[2]
+    with session.root.descend(paths.parent(job.root)) as folder:
+        if session.project.git is not None:
+            gitignore.add(folder, [name])
+        if old == meta:
+            return Added(target, "unchanged", stored)
+        folder.write(name + SUFFIX, encode(meta))
+    return Added(target, "added" if old is None else "updated", stored)
+
+
+def _stage(session: Session, added: list[Added]) -> None:
+    assert session.project.git is not None
+    files: list[str] = []
+    for done in added:
+        files += [done.target.meta_path, join(paths.parent(done.target.path), gitignore.NAME)]
+    session.project.git.stage(dict.fromkeys(files))

@@ -1,0 +1,138 @@
+"""`fsck`: is every object in the cache what its name says, and is everything there that the workspace needs?
+
+Owns the check and the mending: a damaged object is set aside; a sound copy comes from the workspace or a remote.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass, field
+
+from ..cache.store import Cache, Object
+from ..errors import CorruptData, DvcLikeError, gathered
+from ..fsutil import READ_USER
+from ..paths import parent, show
+from ..progress import SILENT, Progress
+from ..project import Project
+from ._closure import Closure, TreeNeed, close_over
+from ._session import Session, open_session
+from ._tracked import Wanted, select
+from ._trees import load
+from .fetch import fetch_in
+
+
+@dataclass
+class Checked:
+    """What was found. `damaged` and `missing` name paths where they are known; `repaired` counts what came back."""
+
+    objects: int = 0
+    size: int = 0
+    read: int = 0
+    damaged: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    repaired: int = 0
+
+
+def fsck(
+    project: Project,
+    *,
+    read_data: float = 0,
+    repair: bool = False,
+    remote: str | None = None,
+    progress: Progress = SILENT,
+) -> Checked:
+    """Check the cache; return what was found when all is sound or was repaired, else raise `CorruptData`.
+
+    Objects whose stat is not what was recorded are always read; `read_data` is the percentage of the others that is
+    read too. With `repair`, what is damaged or missing is stored again from the workspace or fetched from the remote.
+    """
+    failures: list[DvcLikeError] = []
+    with open_session(project, progress, worktree=repair, cache="exclusive" if repair else "shared") as session:
+        wanted = select(project, session.root, (), failures)
+        done = Checked()
+        bad = _check_objects(session, done, read_data)
+        closure, lost = _look_for_missing(session, wanted)
+        names = {need.key: str(need.path) for need in closure.files.values()}
+        names.update({need.key: f"{need.path}/" for level in closure.levels for need in level})
+        done.damaged = sorted(show(names.get(key, key)) for key in bad)
+        done.missing = sorted(show(names[key]) for key in lost if key not in bad)
+        if repair and lost:
+            _repair(session, wanted, closure, remote)
+            still = _look_for_missing(session, wanted)[1]
+            done.repaired = len(lost) - len(still)
+            lost = still
+    if failures:
+        raise gathered(failures)
+    if lost or (bad and not repair):
+        raise CorruptData(
+            f"the cache is not sound: {len(done.damaged)} damaged (set aside), {len(done.missing)} missing",
+            hint="`dvc-like fsck --repair` brings back what the workspace or the remote has."
+            if not repair
+            else "What is left is neither in the workspace nor on the remote.",
+            details=tuple(f"damaged: {path}" for path in done.damaged)
+            + tuple(f"missing: {path}" for path in done.missing),
+        )
+    return done
+
+
+def _check_objects(session: Session, done: Checked, percent: float) -> set[str]:
+    """Read what must be read; return the keys of objects that were damaged and are set aside now."""
+    bad = set()
+    chance = random.Random(0 if percent >= 100 else None)
+    with session.progress.task("checking") as task:
+        for item in list(session.cache.objects()):
+            task.expect(files=1, size=item.size)
+            before = len(session.cache.set_aside)
+            sound = _is_sound(session.cache, item, read=chance.uniform(0, 100) < percent)
+            if not sound or len(session.cache.set_aside) > before:
+                bad.add(item.key)
+            done.objects += 1
+            done.size += item.size
+            task.advance(files=1, size=item.size)
+    return bad
+
+
+def _is_sound(cache: Cache, item: Object, *, read: bool) -> bool:
+    if item.is_tree:
+        return cache.read_tree(item.digest) is not None
+    if read:
+        cache.trust.drop(item.digest)
+    return cache.ensure(item.digest)
+
+
+def _look_for_missing(session: Session, wanted: list[Wanted]) -> tuple[Closure, set[str]]:
+    lost: set[str] = set()
+
+    def load_level(level: list[TreeNeed]) -> None:
+        for need in level:
+            if session.cache.has_tree(need.digest):
+                need.entries = load(session.cache, need.digest, need.path, need.depth)
+            else:
+                lost.add(need.key)
+
+    closure = close_over(wanted, load_level)
+    lost.update(need.key for need in closure.files.values() if not session.cache.has(need.digest))
+    return closure, lost
+
+
+def _repair(session: Session, wanted: list[Wanted], closure: Closure, remote: str | None) -> None:
+    """Bring back what is missing: from the workspace where it has the bytes, else from the remote."""
+    with session.writer() as writer:
+        for need in closure.files.values():
+            if session.cache.has(need.digest):
+                continue
+            try:
+                with session.root.descend(parent(need.path)) as folder:
+                    fd = folder.open(need.path.rpartition("/")[2], READ_USER)
+                    try:
+                        if os.fstat(fd).st_size == need.size:
+                            writer.put_file(fd, need.size)
+                    finally:
+                        os.close(fd)
+            except OSError:
+                continue
+    try:
+        fetch_in(session, wanted, remote=remote, jobs=None)
+    except DvcLikeError as error:
+        session.progress.note(f"nothing could be fetched: {error.message}")

@@ -1,0 +1,215 @@
+"""`gc`: free the cache of what nothing needs, without ever losing data.
+
+Owns what counts as needed, and the way back: objects go to the cache's trash first, are taken back from there the
+moment something asks for them, and are deleted for good only by a later gc, after the grace period.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ..cache.store import Cache, Object
+from ..errors import BadMeta, DvcLikeError, UsageError, gathered
+from ..fsutil import Dir
+from ..meta.file import SUFFIX, Meta
+from ..paths import RelPath, show
+from ..progress import SILENT, Progress
+from ..project import Project
+from ._closure import TreeNeed, close_over
+from ._session import Session, open_session
+from ._tracked import Selection, Target, Wanted, at_revisions, is_ours, walk
+from ._trees import load
+
+GRACE = 2 * 3600  # seconds
+
+
+class Garbage(NamedTuple):
+    """One object nothing in the scope needs. `path` is where history knows it from, if it does."""
+
+    item: Object
+    path: str
+
+
+@dataclass
+class Collected:
+    """What gc took out (or would), what it kept, and what it deleted for good."""
+
+    garbage: list[Garbage] = field(default_factory=list)
+    kept: int = 0
+    young: int = 0
+    deleted: int = 0
+    deleted_size: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the garbage."""
+        return sum(found.item.size for found in self.garbage)
+
+
+def gc(
+    project: Project,
+    selection: Selection,
+    *,
+    workspace: bool = False,
+    dry_run: bool = False,
+    force: bool = False,
+    grace: float | None = None,
+    progress: Progress = SILENT,
+) -> Collected:
+    """Move cache objects to the trash that neither the workspaces nor the selected revisions need.
+
+    `grace` is in seconds (default `gc.grace`, else two hours); younger objects are spared, and so is what they
+    refer to. Stops before anything is touched when a meta file cannot be read, history is cut off here, or
+    nothing at all would be kept.
+    """
+    if not workspace and not selection.has_revisions:
+        raise UsageError(
+            "say what to keep: --workspace, --all-branches, --all-tags, --all-commits or --rev",
+            hint="`dvc-like gc --all-commits --dry-run` shows what no commit needs.",
+        )
+    seconds = project.config.number("gc.grace", GRACE) if grace is None else grace
+    if seconds == 0 and not force and not dry_run:
+        raise UsageError(
+            "--grace 0 also takes what another process is just adding",
+            hint="Make sure nothing else runs, then repeat with --force.",
+        )
+    if project.git is not None and project.git.is_shallow():
+        raise DvcLikeError(
+            "this is a shallow clone: its history does not show what older commits need",
+            hint="Run `git fetch --unshallow` first, or run gc in a full clone.",
+        )
+    lock = "shared" if dry_run else "exclusive"
+    with open_session(project, progress, worktree=not dry_run, cache=lock) as session:
+        with session.progress.task("reading what is needed"):
+            roots = _roots(session, selection)
+            needed = _needed(session, roots)
+        if not needed and not force:
+            raise DvcLikeError(
+                "nothing is tracked here: everything would go", hint="If that is meant, repeat with --force."
+            )
+        found = _sort(session, needed, time.time_ns() - int(seconds * 1e9))
+        if not dry_run:
+            _collect(session, found, int(seconds))
+    return found
+
+
+def undo(project: Project, *, progress: Progress = SILENT) -> int:
+    """Take everything back out of the trash; return how many objects."""
+    with open_session(project, progress, cache="exclusive") as session:
+        return sum(session.cache.revive(key) for key, _ in list(session.cache.trashed()))
+
+
+def _roots(session: Session, selection: Selection) -> list[Wanted]:
+    """Return all targets that are kept: those of every worktree, and of the revisions asked for."""
+    wanted: list[Wanted] = []
+    failures: list[DvcLikeError] = []
+    project = session.project
+    tops = project.git.worktrees() if project.git is not None else []
+    prefix = project.git.prefix if project.git is not None else ""
+    for folder in {project.root, *(os.path.join(top, prefix) if prefix else top for top in tops)}:
+        if os.path.isdir(folder):
+            with Dir.open_root(folder) as root:
+                wanted += [Wanted(target, target.path) for target in walk(root, failures=failures)]
+    if failures:
+        first = gathered(failures)
+        raise type(first)(f"gc stopped, nothing was touched: {first.message}", hint=first.hint, details=first.details)
+    if project.git is not None:
+        _refuse_vanished(session, wanted)
+        if selection.has_revisions:
+            wanted += at_revisions(project, selection)
+    return wanted
+
+
+def _refuse_vanished(session: Session, wanted: list[Wanted]) -> None:
+    """Stop when a file that the last commit knows as a meta file is there and no longer looks like one."""
+    git = session.project.git
+    assert git is not None
+    here = {one.target.path for one in wanted}
+    if not git.run("rev-parse", "--verify", "--quiet", "HEAD", check=False).strip():
+        return
+    for path, data in git.metas_at("HEAD", SUFFIX):
+        full = os.path.join(session.project.root, path)
+        if is_ours(data) and path[: -len(SUFFIX)] not in here and os.path.lexists(full):
+            raise BadMeta(
+                f"gc stopped, nothing was touched: {show(path)} is no meta file any more",
+                hint=f"Restore it with `git checkout -- {show(path)}`, or delete it.",
+            )
+
+
+def _needed(session: Session, roots: list[Wanted]) -> set[str]:
+    """Return the keys of everything below the roots. A tree that is not in the cache keeps nothing else alive."""
+    closure = close_over(roots, lambda level: _load(session.cache, level))
+    keys = {need.key for need in closure.files.values()}
+    keys.update(need.key for level in closure.levels for need in level)
+    return keys
+
+
+def _load(cache: Cache, level: list[TreeNeed]) -> None:
+    for need in level:
+        if cache.has_tree(need.digest):
+            need.entries = load(cache, need.digest, need.path, need.depth)
+
+
+def _sort(session: Session, needed: set[str], young_after: int) -> Collected:
+    """Tell garbage from what is needed or young. What a young tree lists is as young as the tree."""
+    found = Collected()
+    spare: list[Object] = []
+    young: list[Wanted] = []
+    for item in session.cache.objects():
+        if item.key in needed:
+            found.kept += 1
+        elif item.mtime_ns >= young_after:
+            found.young += 1
+            if item.is_tree:
+                young.append(_as_wanted(item))
+        else:
+            spare.append(item)
+    below_young = _needed(session, young)
+    names = _names(session) if spare else {}
+    for item in spare:
+        if item.key in below_young:
+            found.young += 1
+        else:
+            found.garbage.append(Garbage(item, names.get(item.key, "")))
+    found.garbage.sort(key=lambda one: (one.path == "", one.path, one.item.key))
+    return found
+
+
+def _as_wanted(item: Object) -> Wanted:
+    path = RelPath("")
+    return Wanted(Target(path, Meta(item.digest, 0, 0)), path)
+
+
+def _names(session: Session) -> dict[str, str]:
+    """Return a path for every object that any commit knows, as far as its trees are in the cache."""
+    project = session.project
+    if project.git is None:
+        return {}
+    try:
+        known = at_revisions(project, Selection(all_commits=True))
+        closure = close_over(known, lambda level: _load(session.cache, level))
+    except DvcLikeError:
+        return {}
+    names = {need.key: str(need.path) for need in closure.files.values()}
+    names.update({need.key: f"{need.path}/" for level in closure.levels for need in level})
+    return names
+
+
+def _collect(session: Session, found: Collected, grace: int) -> None:
+    """Empty the trash of what has lain there long enough, then fill it."""
+    too_old = time.time() - grace
+    for key, status in list(session.cache.trashed()):
+        if status.st_mtime <= too_old:
+            session.cache.delete_trashed(key)
+            found.deleted += 1
+            found.deleted_size += status.st_size
+    for one in found.garbage:
+        session.cache.discard(one.item)
+    if grace == 0:
+        for key, status in list(session.cache.trashed()):
+            session.cache.delete_trashed(key)
+            found.deleted += 1
+            found.deleted_size += status.st_size

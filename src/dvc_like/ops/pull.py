@@ -1,0 +1,62 @@
+"""`pull`: fetch, then checkout."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..errors import DataMissing, DvcLikeError
+from ..paths import show
+from ..progress import SILENT, Progress
+from ..project import Project
+from ._session import open_session
+from ._tracked import Selection, read_all_targets, select
+from .checkout import CheckedOut, checkout_in
+from .fetch import Fetched, fetch_in, raise_failures
+
+
+class Pulled(NamedTuple):
+    """What came into the cache, and what then changed in the workspace."""
+
+    fetched: Fetched
+    checkout: CheckedOut
+
+
+def pull(
+    project: Project,
+    selection: Selection = Selection(),
+    *,
+    remote: str | None = None,
+    jobs: int | None = None,
+    force: bool = False,
+    allow_missing: bool = False,
+    progress: Progress = SILENT,
+) -> Pulled:
+    """Bring targets from the remote into the workspace.
+
+    What cannot be had is left out, and raised at the end; the rest is in place then. An object that turns out
+    to be damaged in the cache is set aside and fetched again.
+    """
+    wrong: list[DvcLikeError] = []
+    with open_session(project, progress, worktree=True, cache="shared") as session:
+        wanted = read_all_targets(project, session.root, selection, wrong)
+        fetched = fetch_in(session, wanted, remote=remote, jobs=jobs)
+        here = wanted if not selection.has_revisions else select(project, session.root, selection.targets, [])
+        orphans = not selection.targets and not wrong
+        done = checkout_in(session, here, wrong, force=force, orphans=orphans)
+        if session.cache.set_aside and done.missing:
+            again = fetch_in(session, here, remote=remote, jobs=jobs)
+            fetched.objects += again.objects
+            fetched.size += again.size
+            fetched.failures += again.failures
+            second = checkout_in(session, here, wrong, force=force)
+            done = CheckedOut(
+                done.created + second.created, done.replaced + second.replaced, done.removed, second.missing
+            )
+    explained = {path for path, _ in fetched.failures}
+    lost = [path for path in done.missing if show(path) not in explained]
+    if lost and not fetched.failures:
+        wrong.append(DataMissing(f"{len(lost)} files could not be had", details=tuple(show(path) for path in lost)))
+    if allow_missing:
+        fetched.failures = [pair for pair in fetched.failures if not isinstance(pair[1], DataMissing)]
+    raise_failures("pull", fetched, wrong)
+    return Pulled(fetched, done)

@@ -1,0 +1,32 @@
+"""`config`: read and change settings, in a project or outside of one."""
+
+from __future__ import annotations
+
+from ..config import Config, check_tracked, default_files, edit, split_name
+from ..errors import NoProject, UsageError
+from ..paths import show
+from ..project import Project
+
+
+def find_config() -> Config:
+    """Return the configuration that counts here; outside a project, the user's and the machine's."""
+    try:
+        return Project.find().config
+    except NoProject:
+        return Config(default_files(None))
+
+
+def split(name: str) -> str:
+    """Return a setting's name as it is stored; raise `UsageError` when there is no such setting."""
+    section, subsection, key = split_name(name)
+    return f"{section}.{subsection}.{key}" if subsection else f"{section}.{key}"
+
+
+def set_setting(config: Config, setting: str, value: str | None, *, level: str) -> None:
+    """Set (or, with None, unset) a setting, refusing what a tracked file may not hold."""
+    section, _, rest = setting.partition(".")
+    if level == "project" and value is not None:
+        reason = check_tracked(section, rest.rpartition(".")[2], value)
+        if reason:
+            raise UsageError(f"{show(setting)} {reason}", hint="Add `--local` to keep it on this machine.")
+    edit(config.files[level], {setting: value})

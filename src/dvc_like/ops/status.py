@@ -1,0 +1,205 @@
+"""`status`: what differs between the workspace and what is recorded.
+
+Owns the comparison and nothing else: it reads, and only refreshes the index.
+"""
+
+from __future__ import annotations
+
+import stat
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .. import paths
+from ..cache.store import Cache
+from ..digest import Digest
+from ..errors import DataMissing, DvcLikeError
+from ..fsutil import Dir
+from ..meta.tree import FILE, FOLDER, LINK, Entry
+from ..paths import RelPath, join
+from ..progress import SILENT, Progress
+from ..project import Project
+from ..workspace.index import Present, make_row
+from ..workspace.scan import Folder, file_kind, missing, read_content, trusted_signature
+from ._session import Session, open_session
+from ._tracked import Target, Wanted, select
+from ._trees import Pair, pairs, root_entry
+
+MODIFIED, ADDED, DELETED, ABSENT = "modified", "added", "deleted", "absent"
+
+
+class Change(NamedTuple):
+    """One path that differs. `state` is ``modified``, ``added``, ``deleted`` or ``absent`` (never checked out here)."""
+
+    path: RelPath
+    state: str
+    files: int = 1
+
+
+class TargetStatus(NamedTuple):
+    """One target: its changes, whether its objects are in the cache, and what could not be found out."""
+
+    target: Target
+    changes: tuple[Change, ...]
+    cached: bool
+    problem: DvcLikeError | None = None
+
+    @property
+    def state(self) -> str:
+        """One word: ``unchanged``, ``changed``, ``absent`` (nothing of it is here), ``partial`` or ``deleted``."""
+        states = {change.state for change in self.changes}
+        if self.problem is not None:
+            return "unknown"
+        if not states:
+            return "unchanged"
+        if any(change.path == self.target.path and change.state in (ABSENT, DELETED) for change in self.changes):
+            return self.changes[0].state
+        return "partial" if states == {ABSENT} else "changed"
+
+
+def status(project: Project, targets: tuple[str, ...] = (), *, progress: Progress = SILENT) -> list[TargetStatus]:
+    """Compare targets (default: all) of the workspace with their meta files."""
+    with open_session(project, progress) as session:
+        return [_compare(session, wanted) for wanted in select(project, session.root, targets)]
+
+
+def _compare(session: Session, wanted: Wanted) -> TargetStatus:
+    target = wanted.target
+    with session.progress.task("comparing"):
+        seen, parent = look(session, target)
+        if parent is not None:
+            parent.close()
+        entry = root_entry(target.path, target.meta)
+        try:
+            if target.meta.is_folder:
+                changes = tuple(_folder_changes(session, wanted, entry, seen))
+            else:
+                changes = tuple(_file_changes(session, target, entry, seen))
+        except DvcLikeError as error:
+            return TargetStatus(target, (), False, error)
+    return TargetStatus(target, changes, _is_cached(session.cache, target))
+
+
+def _is_cached(cache: Cache, target: Target) -> bool:
+    """Tell whether the object a meta file names is there: one look, what lies below a tree is for `fsck`."""
+    return cache.has_tree(target.meta.digest) if target.meta.is_folder else cache.has(target.meta.digest)
+
+
+def look(session: Session, target: Target) -> tuple[Folder, Dir | None]:
+    """Scan a target; return what was seen and its open parent folder (None: not there, the caller closes it)."""
+    name = target.path.rpartition("/")[2]
+    row = session.index.get(target.path)
+    try:
+        parent = session.root.descend(paths.parent(target.path))
+    except (FileNotFoundError, NotADirectoryError):
+        return missing(target.path, row), None
+    try:
+        if not target.meta.is_folder:
+            return session.scanner().file(parent, target.path), parent
+        try:
+            with parent.sub(name) as folder:
+                return session.scanner().folder(folder, target.path), parent
+        except (FileNotFoundError, NotADirectoryError):
+            return missing(target.path, row), parent
+    except BaseException:
+        parent.close()
+        raise
+
+
+def _file_changes(session: Session, target: Target, entry: Entry, seen: Folder) -> Iterator[Change]:
+    row = seen.row
+    if not seen.exists:
+        yield Change(target.path, DELETED if row is not None else ABSENT)
+        return
+    if seen.clean and row is not None and row.tree == entry.value and row.kinds == entry.kind:
+        return
+    with session.root.descend(paths.parent(target.path)) as parent:
+        found = same_content(session.cache, parent, entry.name, paths.parent(target.path), entry)
+    if found is None:
+        yield Change(target.path, MODIFIED)
+    elif row is None or row.tree != entry.value:
+        total = (entry.value, entry.size, 1)
+        session.index.put(target.path, make_row(total, {entry.name: found}, stored=False))
+
+
+def _folder_changes(session: Session, wanted: Wanted, entry: Entry, seen: Folder) -> Iterator[Change]:
+    if not seen.exists:
+        yield Change(wanted.inside, DELETED if seen.row is not None else ABSENT, entry.files)
+        return
+    try:
+        for pair in pairs(session.cache, wanted.target.path, entry, seen, wanted.inside):
+            for change in _pair_changes(session, pair):
+                if paths.is_below(change.path, wanted.inside):
+                    yield change
+    except DataMissing:
+        if seen.row is None:
+            raise  # neither index nor tree: nothing to compare with
+        yield from _changes_by_index(seen)
+
+
+def _pair_changes(session: Session, pair: Pair) -> Iterator[Change]:
+    """Compare one folder, name by name; a file the index does not vouch for is hashed if it could be equal."""
+    folder, entries = pair.folder, pair.entries
+    if folder is None:
+        return  # the folder above reports it as a whole
+    present = folder.row.present() if folder.row is not None else {}
+    same = set(folder.same)
+    adopted: dict[str, Present] = {}
+    here = {*folder.same, *folder.changed, *folder.new}
+    for name in sorted(here):
+        entry = entries.get(name)
+        if entry is None:
+            yield Change(join(pair.path, name), ADDED)
+        elif name not in same or (present[name].value, present[name].kind) != (entry.value, entry.kind):
+            with session.root.descend(pair.path) as directory:
+                found = same_content(session.cache, directory, name, pair.path, entry)
+            if found is None:
+                yield Change(join(pair.path, name), MODIFIED)
+            else:
+                adopted[name] = found
+    for name, entry in entries.items():
+        if name not in here and not (entry.kind == FOLDER and name in folder.folders):
+            was_here = name in folder.gone or name in folder.lost
+            yield Change(join(pair.path, name), DELETED if was_here else ABSENT, entry.files)
+    for name, below in folder.folders.items():
+        if name not in entries and not (below.new or below.same or below.folders):
+            yield Change(join(pair.path, name), ADDED, 0)  # an empty folder
+    if folder.row is None and pair.entry is not None:
+        _adopt(session, pair.entry, pair, folder, adopted)
+
+
+def _adopt(session: Session, entry: Entry, pair: Pair, folder: Folder, adopted: dict[str, Present]) -> None:
+    """Give a folder without a row (the index was lost) one again, from what was just found equal."""
+    folders = [name for name in folder.folders if name in pair.entries and pair.entries[name].kind == FOLDER]
+    absent = sum(e.files for e in pair.entries.values() if e.name not in adopted and e.name not in folders)
+    total = (entry.value, entry.size, entry.files)
+    session.index.put(
+        pair.path, make_row(total, adopted, folders, absent=absent, stored=False, stamp=folder.trusted_stamp)
+    )
+
+
+def _changes_by_index(folder: Folder) -> Iterator[Change]:
+    """Compare with the index alone: the tree is not in the cache."""
+    for state, names in ((MODIFIED, folder.changed), (ADDED, folder.new), (DELETED, (*folder.gone, *folder.lost))):
+        for name in names:
+            yield Change(join(folder.path, name), state)
+    for below in folder.folders.values():
+        yield from _changes_by_index(below)
+
+
+def same_content(cache: Cache, folder: Dir, name: str, path: str, entry: Entry) -> Present | None:
+    """Return what to record of a file or link when it is exactly what `entry` says, else None."""
+    now = time.time_ns()
+    found = folder.lstat(name)
+    is_link = stat.S_ISLNK(found.st_mode)
+    if is_link or entry.kind == LINK:
+        if is_link and entry.kind == LINK and folder.readlink(name) == entry.value:
+            return Present(LINK, entry.value, trusted_signature(found, now))
+        ours = is_link and cache.digest_of_link(folder.readlink(name)) == entry.value and entry.kind == FILE
+        return Present(FILE, entry.value, trusted_signature(found, now)) if ours else None
+    if found.st_size != entry.size or file_kind(found, entry.kind) != entry.kind:
+        return None
+    content = read_content(folder, name, path, Digest(entry.value).algorithm)
+    if content.digest != entry.value:
+        return None
+    return Present(entry.kind, entry.value, trusted_signature(content.status, now), content.fingerprint)

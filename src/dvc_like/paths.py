@@ -1,0 +1,103 @@
+"""Paths that strangers write: the one safe type, and how a name is shown.
+
+Owns the rule which names may come from a meta file, a tree or a remote. Text becomes a `RelPath`
+here or is refused; what is a `RelPath` needs no second look. Knows no file system: whether a path
+leads through a link is for `fsutil` to see when it opens it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+
+from .errors import UnsafePath
+
+MAX_NAME = 255  # bytes of one part, as on most file systems
+MAX_PATH = 4096
+MAX_DEPTH = 512
+
+# Code points that HFS+ ignores when it compares names: ".g\u200cit" opens ".git" there.
+_IGNORABLE = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF])
+_PRIVATE = (".git", ".dvc-like")
+# NTFS short names ("git~1", and its hashed form after four clashes "gi7eb8~1").
+_SHORT_NAME = re.compile(r"(git|gi[0-9a-f]{4}|dvc-li|dv[0-9a-f]{4})~[0-9]")
+# C0 and C1 controls, delete, line and paragraph separators, and lone surrogates (bytes that are not UTF-8).
+CONTROL = "\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+_BAD_CHARACTER = re.compile(f"[{CONTROL}/\\\\]")
+# ASCII, no leading dot, no tilde: cannot be any spelling of a private name, so needs no closer look.
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=@,-]{0,254}")
+
+
+class RelPath(str):
+    """A relative POSIX path of safe parts, below the project's root. Made by `parse` and `join` only."""
+
+    __slots__ = ()
+
+
+def is_doubtful(name: str) -> bool:
+    """Tell whether `name` needs the close look of `check_name`; most names do not."""
+    return _PLAIN.fullmatch(name) is None
+
+
+def check_name(name: str) -> str:
+    """Return `name` when it may name one entry of a folder, else raise `UnsafePath`."""
+    if not is_doubtful(name):
+        return name
+    if name in ("", ".", ".."):
+        raise UnsafePath(f"{show(name)!r} is not a name of a file")
+    if _BAD_CHARACTER.search(name):
+        raise UnsafePath(
+            f"the name {show(name)} holds a control character, a slash, a backslash or bytes that are not UTF-8",
+            hint="Rename it: such names cannot be checked out on every system.",
+        )
+    if len(name.encode()) > MAX_NAME:
+        raise UnsafePath(f"the name {show(name[:40])}... is longer than {MAX_NAME} bytes")
+    if is_private(name):
+        raise UnsafePath(
+            f"{show(name)} is a name of Git's or dvc-like's own folder in some spelling",
+            hint="Move it out of the data: a dataset may not hold such a name.",
+        )
+    return name
+
+
+def is_private(name: str) -> bool:
+    """Tell whether some file system could take `name` for ``.git`` or ``.dvc-like``."""
+    folded = unicodedata.normalize("NFKC", name.translate(_IGNORABLE)).casefold()
+    stem = folded.partition(":")[0].rstrip(". ")  # NTFS drops dots, blanks and ":stream"
+    return stem in _PRIVATE or _SHORT_NAME.fullmatch(stem) is not None
+
+
+def parse(text: str) -> RelPath:
+    """Return `text` as a safe relative path; raise `UnsafePath` for anything else."""
+    parts = text.split("/")
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_PATH or len(parts) > MAX_DEPTH:
+        raise UnsafePath(f"the path {show(text[:60])}... is too long or too deep")
+    for part in parts:
+        check_name(part)
+    if os.name == "nt" and ":" in text:
+        raise UnsafePath(f"{show(text)} cannot be a file name on Windows")
+    return RelPath(text)
+
+
+def join(folder: str, name: str) -> RelPath:
+    """Return ``folder/name``; both are safe already (`folder` may be empty: the root)."""
+    return RelPath(f"{folder}/{name}" if folder else name)
+
+
+def parent(path: str) -> RelPath:
+    """Return the folder of `path`, empty for the root."""
+    return RelPath(path.rpartition("/")[0])
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Tell whether `path` is `folder` or lies in it. The root holds everything."""
+    return not folder or path == folder or path.startswith(folder + "/")
+
+
+_UNPRINTABLE = re.compile(f"[{CONTROL}]")
+
+
+def show(text: str) -> str:
+    """Return `text` for a terminal: what could move the cursor or break the line is escaped."""
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)

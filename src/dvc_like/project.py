@@ -1,0 +1,114 @@
+"""The project: where everything of one repository lies. A frozen value, no verbs.
+
+Owns finding the root from a folder, the places of state and cache (shared between Git worktrees), and the way from
+what a user typed to a safe path.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+
+from . import paths
+from .cache.place import parse_types
+from .config import Config, default_files
+from .digest import DEFAULT, WRITABLE
+from .errors import ConfigError, NoProject, UsageError
+from .git import Git
+from .paths import RelPath, show
+
+FOLDER = ".dvc-like"
+
+
+@dataclass(frozen=True)
+class Project:
+    """One initialised repository. `root` is absolute; `git` is None where there is no Git."""
+
+    root: str
+    config: Config
+    git: Git | None
+
+    @classmethod
+    def find(cls, start: str | os.PathLike[str] | None = None) -> Project:
+        """Return the project that `start` (default: the current folder) lies in; raise `NoProject`."""
+        origin = os.path.abspath(os.fspath(start) if start is not None else os.getcwd())
+        here = origin
+        while True:
+            folder = os.path.join(here, FOLDER)
+            if os.path.isdir(folder) and not os.path.islink(folder) and os.path.exists(os.path.join(folder, "config")):
+                return cls(here, Config(default_files(folder)), Git.find(here))
+            parent = os.path.dirname(here)
+            if parent == here:
+                raise NoProject(
+                    f"there is no dvc-like project in {show(origin)} or above",
+                    hint="Start one with `dvc-like init`, or name its folder with `--cd`.",
+                )
+            here = parent
+
+    @property
+    def folder(self) -> str:
+        """The ``.dvc-like`` folder."""
+        return os.path.join(self.root, FOLDER)
+
+    @property
+    def tmp(self) -> str:
+        """State of this worktree: index and lock."""
+        return os.path.join(self.folder, "tmp")
+
+    @cached_property
+    def shared_folder(self) -> str:
+        """The ``.dvc-like`` folder of the main worktree: its cache serves all worktrees."""
+        if self.git is None or self.git.main_top == self.git.top:
+            return self.folder
+        return os.path.join(self.git.main_top, self.git.prefix, FOLDER)
+
+    @property
+    def shared_tmp(self) -> str:
+        """State of the cache: what was verified, and the lock that keeps gc out."""
+        return os.path.join(self.shared_folder, "tmp")
+
+    @property
+    def cache_dir(self) -> str:
+        """Where the objects lie."""
+        setting = self.config.find("cache.dir")
+        if setting is None:
+            return os.path.join(self.shared_folder, "cache")
+        return os.path.normpath(os.path.join(self.root, os.path.expanduser(setting.text)))
+
+    @property
+    def link_types(self) -> tuple[str, ...]:
+        """How files come into the workspace, the preferred way first."""
+        return parse_types(self.config.get("cache.type"))
+
+    @property
+    def algorithm(self) -> str:
+        """What new objects are named by."""
+        name = self.config.get("core.hash", DEFAULT)
+        if name not in WRITABLE:
+            raise ConfigError(f"core.hash = {show(name)}", hint=f"Choose from: {', '.join(WRITABLE)}.")
+        return name
+
+    @property
+    def lock_timeout(self) -> float:
+        """Seconds to wait for another process."""
+        return self.config.number("core.locktimeout", 60)
+
+    def relative(self, typed: str | os.PathLike[str]) -> RelPath:
+        """Return what a user typed (relative to the current folder, or absolute) as a path below the root.
+
+        The root itself is the empty path. Raises `UsageError` outside the project, `UnsafePath` for a bad name.
+        """
+        text = os.fspath(typed)
+        full = os.path.abspath(text)
+        for candidate in (full, os.path.join(os.path.realpath(os.path.dirname(full)), os.path.basename(full))):
+            for root in (self.root, os.path.realpath(self.root)):
+                if candidate == root:
+                    return RelPath("")
+                if candidate.startswith(root.rstrip(os.sep) + os.sep):
+                    inner = candidate[len(root.rstrip(os.sep)) + 1 :]
+                    return paths.parse(inner.replace(os.sep, "/"))
+        raise UsageError(
+            f"{show(text)} is outside the project {show(self.root)}",
+            hint="Only what lies in the repository can be tracked: move or copy it there first.",
+        )

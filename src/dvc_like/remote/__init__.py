@@ -1,0 +1,1 @@
+"""Objects elsewhere: the backend contract, the drivers behind it and what is wrapped around them."""

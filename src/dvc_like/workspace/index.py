@@ -1,0 +1,265 @@
+"""The index: what the workspace looked like when it was last in step with a tree.
+
+Owns one SQLite file with one row per folder (a tracked single file has a row of its own). A row says which
+entries of the folder's tree are *present*, their stat signatures, fingerprints and digests. It is a cache:
+lost, damaged or locked, it is as if it were empty, and it is rebuilt in silence.
+The columns are specified in ``docs/format.md``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import xxhash
+
+from ..digest import FINGERPRINT_SIZE
+from ..fsutil import NO_SIGNATURE, SIGNATURE
+from ..paths import RelPath
+
+VERSION = 1
+#: Of an entry whose bytes went into place without passing through us (a clone, a link).
+NO_FINGERPRINT = bytes(FINGERPRINT_SIZE)
+
+
+class Present(NamedTuple):
+    """One file or link that is in the workspace: `value` is its digest, or the target of a link."""
+
+    kind: str
+    value: str
+    signature: bytes
+    fingerprint: bytes = NO_FINGERPRINT
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One folder in step with a tree.
+
+    `tree` is the digest of the whole folder, `size` and `files` its totals. `absent` counts the files that were
+    never brought into the workspace: those directly in it, and those of subfolders that are not there at all.
+    `stored` says that every object was seen in the cache. The columns `names`, `kinds`, `values`, `signatures` and
+    `fingerprints` run in parallel over the files and links that are present; `folders` names the subfolders that
+    are. A tracked single file has a row with its one name.
+    """
+
+    tree: str
+    size: int
+    files: int
+    absent: int
+    stored: bool
+    folder_stamp: bytes
+    names: tuple[str, ...]
+    kinds: str
+    values: tuple[str, ...]
+    signatures: bytes
+    fingerprints: bytes
+    folders: tuple[str, ...]
+
+    def signature(self, at: int) -> bytes:
+        """The signature of the entry number `at`."""
+        return self.signatures[at * SIGNATURE.size : (at + 1) * SIGNATURE.size]
+
+    def fingerprint(self, at: int) -> bytes:
+        """The fingerprint of the entry number `at`."""
+        return self.fingerprints[at * FINGERPRINT_SIZE : (at + 1) * FINGERPRINT_SIZE]
+
+    def present(self) -> dict[str, Present]:
+        """The columns as a mapping."""
+        return {
+            name: Present(self.kinds[at], self.values[at], self.signature(at), self.fingerprint(at))
+            for at, name in enumerate(self.names)
+        }
+
+    def with_signatures(self, changes: dict[str, bytes]) -> Row:
+        """Return the row with other signatures for some names: same content, touched."""
+        parts = [changes.get(name, self.signature(at)) for at, name in enumerate(self.names)]
+        return replace(self, signatures=b"".join(parts))
+
+
+def make_row(
+    total: tuple[str, int, int],
+    present: dict[str, Present],
+    folders: Iterable[str] = (),
+    *,
+    absent: int = 0,
+    stored: bool = True,
+    stamp: bytes = NO_SIGNATURE,
+) -> Row:
+    """Build a row; `total` is (tree digest, size, files)."""
+    names = sorted(present)
+    columns = [present[name] for name in names]
+    return Row(
+        *total,
+        absent,
+        stored,
+        stamp,
+        tuple(names),
+        "".join([entry[0] for entry in columns]),
+        tuple([entry[1] for entry in columns]),
+        b"".join([entry[2] for entry in columns]),
+        b"".join([entry[3] for entry in columns]),
+        tuple(sorted(folders)),
+    )
+
+
+class Index:
+    """The rows by folder path (relative to the project, POSIX). Writes gather until `save`."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._changes: dict[str, Row | None] = {}
+        self._swept: list[str] = []
+        self._database = self._open()
+
+    def _open(self) -> sqlite3.Connection | None:
+        for _ in range(2):
+            try:
+                database = sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
+                # Rows carry a checksum, so a torn write after a power cut costs a re-hash, not an answer.
+                database.execute("PRAGMA synchronous=OFF")
+                database.execute("PRAGMA journal_mode=TRUNCATE")
+                (version,) = database.execute("PRAGMA user_version").fetchone()
+                if version != VERSION:
+                    database.executescript(
+                        "BEGIN IMMEDIATE; DROP TABLE IF EXISTS folder;"
+                        "CREATE TABLE folder (path TEXT PRIMARY KEY, tree TEXT, size INT, files INT, absent INT,"
+                        " stored INT, folder_stamp BLOB, folders TEXT, names TEXT, kinds TEXT, signatures BLOB,"
+                        f" fingerprints BLOB, digests TEXT, sum BLOB); PRAGMA user_version={VERSION}; COMMIT"
+                    )
+                return database
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError) and "not a database" not in str(error):
+                    return None  # locked, read-only, no such folder: work without
+                with contextlib.suppress(OSError):
+                    os.unlink(self._path)
+        return None
+
+    def get(self, path: str) -> Row | None:
+        """Return the row of a folder, or None."""
+        if path in self._changes:
+            return self._changes[path]
+        if self._database is None or any(path == gone or path.startswith(gone + "/") for gone in self._swept):
+            return None
+        try:
+            found = self._database.execute("SELECT * FROM folder WHERE path = ?", (path,)).fetchone()
+            return _decode(found) if found else None
+        except (sqlite3.Error, ValueError, TypeError, AttributeError):
+            return None
+
+    def tops(self, known: Iterable[str]) -> list[RelPath]:
+        """Return the highest paths with a row that are neither one of `known` nor below one."""
+        if self._database is None:
+            return []
+        try:
+            paths = [path for (path,) in self._database.execute("SELECT path FROM folder")]
+        except sqlite3.Error:
+            return []
+        covered = set(known)
+        found = []
+        for path in sorted({*paths, *self._changes}, key=lambda path: path.split("/")):
+            parts = path.split("/")
+            if not any("/".join(parts[:end]) in covered for end in range(1, len(parts) + 1)):
+                found.append(RelPath(path))
+                covered.add(path)
+        return found
+
+    def put(self, path: str, row: Row) -> None:
+        """Set the row of a folder."""
+        self._changes[path] = row
+
+    def drop(self, path: str) -> None:
+        """Forget a folder and all below it."""
+        for known in [known for known in self._changes if known == path or known.startswith(path + "/")]:
+            del self._changes[known]
+        self._swept.append(path)
+
+    def save(self) -> None:
+        """Write what was changed, at once. A database that cannot be written is left alone."""
+        if self._database is None or not (self._changes or self._swept):
+            return
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            for path in self._swept:
+                self._database.execute("DELETE FROM folder WHERE path = ?", (path,))
+                self._database.execute("DELETE FROM folder WHERE path >= ? AND path < ?", (path + "/", path + "0"))
+            self._database.executemany(
+                "INSERT OR REPLACE INTO folder VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                (_encode(path, row) for path, row in self._changes.items() if row is not None),
+            )
+            self._database.execute("COMMIT")
+        except sqlite3.Error:
+            with contextlib.suppress(sqlite3.Error):
+                self._database.execute("ROLLBACK")
+        self._changes.clear()
+        self._swept.clear()
+
+    def close(self) -> None:
+        """Save and give the file back."""
+        self.save()
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+# Neither a name, a link's target nor a digest can hold a newline: it separates the columns' items.
+def _encode(path: str, row: Row) -> tuple[object, ...]:
+    fields = (
+        path,
+        row.tree,
+        row.size,
+        row.files,
+        row.absent,
+        int(row.stored),
+        row.folder_stamp,
+        "\n".join(row.folders),
+        "\n".join(row.names),
+        row.kinds,
+        row.signatures,
+        row.fingerprints,
+        "\n".join(row.values),
+    )
+    return (*fields, _checksum(fields))
+
+
+def _decode(found: tuple[object, ...]) -> Row | None:
+    fields: tuple[object, ...] = tuple(found[:-1])
+    if _checksum(fields) != found[-1]:
+        return None
+    _, tree, size, files, absent, stored, stamp, folders, names, kinds, signatures, fingerprints, values = fields
+    return Row(
+        tree,  # type: ignore[arg-type]
+        size,  # type: ignore[arg-type]
+        files,  # type: ignore[arg-type]
+        absent,  # type: ignore[arg-type]
+        bool(stored),
+        stamp,  # type: ignore[arg-type]
+        _split(names),
+        kinds,  # type: ignore[arg-type]
+        _split(values),
+        signatures,  # type: ignore[arg-type]
+        fingerprints,  # type: ignore[arg-type]
+        _split(folders),
+    )
+
+
+def _split(text: object) -> tuple[str, ...]:
+    return tuple(text.split("\n")) if isinstance(text, str) and text else ()
+
+
+def _checksum(fields: tuple[object, ...]) -> bytes:
+    state = xxhash.xxh3_64()
+    for field in fields:
+        data = field if isinstance(field, bytes) else str(field).encode()
+        state.update(len(data).to_bytes(8, "little"))
+        state.update(data)
+    return state.digest()
