@@ -137,9 +137,13 @@ class Dir:
 
     def open(self, name: str, flags: int, mode: int = 0o666) -> int:
         """Open a file in this folder; return its descriptor."""
-        if self.fd is not None:
-            return os.open(name, flags, mode, dir_fd=self.fd)
-        return os.open(f"{self.path}/{name}", flags, mode)
+        try:
+            if self.fd is not None:
+                return os.open(name, flags, mode, dir_fd=self.fd)
+            return os.open(f"{self.path}/{name}", flags, mode)
+        except OSError as error:
+            error.filename = f"{self.path}/{name}"  # a name alone would not tell the user which
+            raise
 
     def lstat(self, name: str) -> os.stat_result:
         """Stat an entry, not what it links to."""

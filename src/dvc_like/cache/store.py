@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from .. import digest as digests
 from ..digest import HEX_LENGTH, Digest, file_key, tree_key
-from ..errors import CorruptData
+from ..errors import CorruptData, UnsafePath
 from ..fsutil import CHUNK, READ, Dir, is_temp, read_all, signature
 from .trust import Trust
 
@@ -40,6 +40,7 @@ class Cache:
 
     def __init__(self, root: str, trust_path: str) -> None:
         os.makedirs(root, exist_ok=True)
+        _refuse_links(root)
         self.root = root
         self.top = Dir.open_root(root)
         self.trust = Trust(trust_path)
@@ -232,6 +233,14 @@ class Cache:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _refuse_links(root: str) -> None:
+    """Refuse a cache in which somebody (a repository that tracks it, say) put links where we write."""
+    inner = [f"files/{algorithm}" for algorithm in HEX_LENGTH]
+    for name in ("files", "tmp", "bad", "trash", "trash/files", *inner):
+        if os.path.islink(os.path.join(root, name)):
+            raise UnsafePath(f"{root}/{name} is a link; nothing is written through it", hint="Remove the link.")
 
 
 def _recognise(algorithm: str, shard: str, entry: os.DirEntry[str]) -> Object | None:

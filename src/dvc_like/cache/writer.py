@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from .. import digest as digests
 from ..digest import Digest, file_key, tree_key
-from ..errors import CorruptData, LockHeld
+from ..errors import CorruptData, LockHeld, UnsafePath
 from ..fsutil import (
     CHUNK,
     CREATE,
@@ -29,6 +29,7 @@ from ..fsutil import (
     temp_name,
     write_all,
 )
+from ..progress import Task
 from .store import Cache
 
 SMALL = 1 << 20  # up to this size a file is read into memory whole
@@ -64,6 +65,7 @@ class Writer:
         self._pending: _Batch = {}
         self._under_way: _Batch = {}
         self._serial = count()
+        self._shards: set[str] = set()  # known to be no links
         self._marks = contextlib.ExitStack()
         self._flushing: threading.Thread | None = None
         self._flush_error: list[BaseException] = []
@@ -82,11 +84,11 @@ class Writer:
 
     def __exit__(self, kind: object, *exc: object) -> None:
         try:
-            if kind is None:
+            # What was read before Ctrl-C is whole: keeping it spares the next run the work.
+            if kind is None or kind is KeyboardInterrupt:
                 self.flush()
-            else:
-                self._throw_away()
         finally:
+            self._throw_away()
             self._marks.close()
 
     def _ignore_everything(self) -> None:
@@ -113,10 +115,15 @@ class Writer:
 
     # ---------------------------------------------------------------- putting
 
-    def put_file(self, fd: int, size: int) -> Stored:
-        """Store the regular file open at `fd`; the caller checks that it stayed the same meanwhile."""
+    def put_file(self, fd: int, size: int, task: Task | None = None) -> Stored:
+        """Store the regular file open at `fd`; the caller checks that it stayed the same meanwhile.
+
+        The bytes are counted on `task` as they are read.
+        """
         if size > SMALL:
-            return self._put_large(fd)
+            return self._put_large(fd, task)
+        if task is not None:
+            task.advance(size=size)
         data = read_all(fd, size)
         digest = digests.of_bytes(self.algorithm, data)
         fast = digests.fingerprint(data)
@@ -159,6 +166,9 @@ class Writer:
             # On a file system that shares blocks a clone costs no space; `data` says what its bytes must be.
             if source is None or not self._clone(source, fd):
                 write_all(fd, data)
+        except BaseException:
+            self.cache.top.unlink(temp)
+            raise
         finally:
             os.close(fd)
         self._enlist(key, temp, digest, fast)
@@ -169,7 +179,12 @@ class Writer:
         return self._reflink
 
     def _temp_beside(self, key: str) -> str:
-        return f"{key.rpartition('/')[0]}/{self._prefix}{next(self._serial):x}"
+        shard = key.rpartition("/")[0]
+        if shard not in self._shards:
+            if os.path.islink(f"{self.cache.root}/{shard}"):
+                raise UnsafePath(f"{self.cache.root}/{shard} is a link; nothing is written through it")
+            self._shards.add(shard)
+        return f"{shard}/{self._prefix}{next(self._serial):x}"
 
     def _open_temp(self, temp: str) -> int:
         try:
@@ -198,13 +213,13 @@ class Writer:
         except BaseException as error:  # raised again by the next `flush`
             self._flush_error.append(error)
 
-    def _put_large(self, fd: int) -> Stored:
+    def _put_large(self, fd: int, task: Task | None) -> Stored:
         temp = self._temp_beside(f"files/{self.algorithm}/x")
         out = self._open_temp(temp)
         try:
             cloned = self._clone(fd, out)
             # A clone shares no page cache with its source: hash the source, which is warm or gets so.
-            stored = _pump(fd, None if cloned else out, self.algorithm)
+            stored = _pump(fd, None if cloned else out, self.algorithm, task)
         except BaseException:
             self.cache.top.unlink(temp)
             raise
@@ -227,18 +242,19 @@ class Writer:
         """Put everything pending on disk, then give it its names."""
         self._wait()
         with self._mutex:
-            batch, self._pending = self._pending, {}
-        if batch:
-            self._name(batch)
+            self._under_way, self._pending = self._pending, {}
+        if self._under_way:
+            self._name(self._under_way)
+        self._under_way = {}
         self.cache.trust.save()
 
     def _wait(self) -> None:
         if self._flushing is not None:
             self._flushing.join()
             self._flushing = None
-        self._under_way = {}
         if self._flush_error:
             raise self._flush_error.pop()
+        self._under_way = {}
 
     def _name(self, batch: _Batch) -> None:
         self._to_disk([temp for temp, _, _ in batch.values()])
@@ -267,11 +283,12 @@ class Writer:
                 os.close(fd)
 
     def _throw_away(self) -> None:
-        with contextlib.suppress(Exception):
-            self._wait()
-        with self._mutex:
-            pending, self._pending = self._pending, {}
-        for temp, _, _ in pending.values():
+        """Remove what has no name yet; after a flush that went well there is nothing."""
+        if self._flushing is not None:
+            self._flushing.join()
+        left = [*self._under_way.values(), *self._pending.values()]
+        self._under_way, self._pending = {}, {}
+        for temp, _, _ in left:
             with contextlib.suppress(OSError):
                 self.cache.top.unlink(temp)
 
@@ -321,7 +338,7 @@ class Incoming:
         return True
 
 
-def _pump(source: int, target: int | None, algorithm: str) -> Stored:
+def _pump(source: int, target: int | None, algorithm: str, task: Task | None) -> Stored:
     """Read a big file once; hash it in a second thread while the first one reads on and writes."""
     slow, fast = digests.hasher(algorithm), digests.new_fingerprint()
     chunks: queue.SimpleQueue[memoryview | None] = queue.SimpleQueue()
@@ -347,6 +364,8 @@ def _pump(source: int, target: int | None, algorithm: str) -> Stored:
             view = memoryview(buffer)[:length]
             chunks.put(view)
             total += length
+            if task is not None:
+                task.advance(size=length)
             if target is not None:
                 write_all(target, view)
     finally:

@@ -38,9 +38,12 @@ def command() -> None:
 def add(console: Console, name: str, url: str, default: bool, force: bool, level: str) -> None:
     """Record a remote called NAME at URL: a folder, or scheme://..."""
     project = Project.find()
+    kept_local = remotes.holds_secret(url)
     stored = remotes.add(project, name, url, default=default, force=force, level=level)
     console.document("remote-add", {"name": name, "url": stored, "default": default})
     console.say(f"remote {name} added{' as default' if default else ''}: {show(stored)}")
+    if kept_local and level == "project":
+        console.say("The url holds a password: it is kept in .dvc-like/config.local, which Git does not track.")
 
 
 @make_command("list")

@@ -35,11 +35,17 @@ class Builder:
         self._writer = writer
         self._placer = placer
         self._relinks = placer.links
-        self._task = task
+        self.task = task
         self._force = force
         self._rows: dict[str, Row] = {}
         self._fresh: list[tuple[str, str, Digest, bytes]] = []  # folder, name, digest, signature when it was read
         self.stored = 0
+
+    def expect(self, seen: Folder) -> None:
+        """Tell how many files there are to read."""
+        self.task.expect(files=len(seen.changed) + len(seen.new))
+        for below in seen.folders.values():
+            self.expect(below)
 
     def file(self, folder: Dir, seen: Folder) -> Entry:
         """Store a tracked single file."""
@@ -127,7 +133,6 @@ class Builder:
                     else:
                         unread.append(name)
         unread.sort()
-        self._task.expect(files=len(unread))
         for name in unread:
             made, present[name] = self._store(here, name, seen.path)
             _refuse_escape(made, join(seen.path, name), depth)
@@ -202,7 +207,7 @@ class Builder:
             try:
                 before = os.fstat(fd)
                 refuse_special(before, join(path, name))
-                stored = self._writer.put_file(fd, before.st_size)
+                stored = self._writer.put_file(fd, before.st_size, self.task)
                 after = os.fstat(fd)
             finally:
                 os.close(fd)
@@ -210,7 +215,7 @@ class Builder:
                 break
         else:
             raise changing(join(path, name))
-        self._task.advance(files=1, size=stored.size)
+        self.task.advance(files=1)
         self.stored += 1
         kind = file_kind(after)
         seen = signature(after)

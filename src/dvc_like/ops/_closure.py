@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ..cache.store import Cache
 from ..digest import Digest, file_key, tree_key
 from ..meta.tree import FOLDER, LINK, Entry
 from ..paths import RelPath, is_below, join
 from ._tracked import Wanted
-from ._trees import root_entry
+from ._trees import check_totals, load, root_entry
 
 
 class Need(NamedTuple):
@@ -37,6 +38,8 @@ class TreeNeed:
     path: RelPath
     depth: int
     inside: RelPath
+    size: int
+    files: int
     entries: list[Entry] | None = None
     whole: bool = True  # everything below is asked for, not only a part
 
@@ -54,6 +57,13 @@ class Closure:
     levels: list[list[TreeNeed]] = field(default_factory=list)
 
 
+def load_need(cache: Cache, need: TreeNeed) -> list[Entry]:
+    """Return what a tree lists; raise as `load` does, and when it does not add up."""
+    entries = load(cache, need.digest, need.path, need.depth)
+    check_totals(entries, need.size, need.files, need.path)
+    return entries
+
+
 #: Gets one level of trees; fills in `entries` of those it can, the others are not descended into.
 Loader = Callable[[list[TreeNeed]], None]
 
@@ -66,7 +76,7 @@ def close_over(wanted: Iterable[Wanted], load_level: Loader) -> Closure:
         entry = root_entry(one.target.path, one.target.meta)
         if entry.kind == FOLDER:
             whole = one.inside == one.target.path
-            level.append(TreeNeed(entry.digest, one.target.path, 0, one.inside, whole=whole))
+            level.append(TreeNeed(entry.digest, one.target.path, 0, one.inside, entry.size, entry.files, whole=whole))
         else:
             found.files.setdefault(entry.digest, Need(entry.digest, entry.size, one.target.path))
     seen: set[tuple[Digest, bool, str, int]] = set()
@@ -92,7 +102,8 @@ def _below(need: TreeNeed, found: Closure) -> Iterator[TreeNeed]:
         if not (is_below(path, need.inside) or is_below(need.inside, path)):
             continue
         if entry.kind == FOLDER:
-            yield TreeNeed(entry.digest, path, need.depth + 1, need.inside, whole=is_below(path, need.inside))
+            whole = is_below(path, need.inside)
+            yield TreeNeed(entry.digest, path, need.depth + 1, need.inside, entry.size, entry.files, whole=whole)
         elif entry.kind != LINK:
             digest = Digest(entry.value)
             if digest not in found.files:

@@ -13,8 +13,9 @@ from functools import cached_property
 
 from ..cache.store import Cache
 from ..cache.writer import Writer
+from ..errors import UnsafePath
 from ..fsutil import Dir, lock
-from ..progress import SILENT, Progress
+from ..progress import SILENT, Progress, Task
 from ..project import Project
 from ..workspace.index import Index
 from ..workspace.scan import Scanner
@@ -45,9 +46,9 @@ class Session:
             Cache(self.project.cache_dir, os.path.join(self.project.shared_tmp, "cache.sqlite"))
         )
 
-    def scanner(self) -> Scanner:
-        """Return a scanner whose clock starts now."""
-        return Scanner(self.index, f"{self.project.cache_dir}/", time.time_ns())
+    def scanner(self, task: Task | None = None) -> Scanner:
+        """Return a scanner whose clock starts now; it counts the files it sees on `task`."""
+        return Scanner(self.index, f"{self.project.cache_dir}/", time.time_ns(), task)
 
     def writer(self) -> Writer:
         """Return a batch of objects on their way into the cache."""
@@ -63,6 +64,9 @@ def open_session(
     `worktree` takes the lock of verbs that change the workspace; `cache` is ``shared`` for verbs that need its
     objects to stay, ``exclusive`` for gc.
     """
+    for folder in (project.tmp, project.shared_tmp, os.path.join(project.shared_folder, "cache")):
+        if os.path.islink(folder):
+            raise UnsafePath(f"{folder} is a link; nothing is written through it", hint="Remove the link.")
     for folder in (project.tmp, project.shared_tmp):
         with contextlib.suppress(OSError):
             _make_state_folder(folder)

@@ -152,13 +152,13 @@ def select(
 
 
 def _meaning(root: Dir, path: RelPath, typed: str, failures: list[DvcLikeError]) -> list[Wanted]:
+    holder = enclosing(root, path)
+    if holder is not None:
+        return [Wanted(holder, path)]
     if path.endswith(SUFFIX):
         named = read_target(root, RelPath(path[: -len(SUFFIX)]))
         if named is not None:
             return [Wanted(named, named.path)]
-    holder = enclosing(root, path)
-    if holder is not None:
-        return [Wanted(holder, path)]
     below = [Wanted(target, target.path) for target in walk(root, path, failures)]
     if below:
         return below
@@ -171,13 +171,16 @@ def _meaning(root: Dir, path: RelPath, typed: str, failures: list[DvcLikeError])
 
 
 def enclosing(root: Dir, path: RelPath) -> Target | None:
-    """Return the target that is `path` or the tracked folder that holds it."""
-    here = path
-    while here:
-        target = read_target(root, here)
+    """Return the target that is `path` or the tracked folder that holds it.
+
+    The outermost wins: a dataset may hold files that look like meta files of ours.
+    """
+    parts = path.split("/")
+    for end in range(1, len(parts) + 1):
+        here = RelPath("/".join(parts[:end]))
+        target = read_target(root, here) if here else None
         if target is not None and (here == path or target.meta.is_folder):
             return target
-        here = paths.parent(here)
     return None
 
 

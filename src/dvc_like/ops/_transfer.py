@@ -41,13 +41,15 @@ def transfer(items: Iterable[Item], work: Callable[[Item], None], jobs: int) -> 
                 batch = list(itertools.islice(source, _SLICE if jobs > 1 else 1 << 10))
             if not batch:
                 return
+            done = 0
             for at, item in enumerate(batch):
                 if stop.is_set():
-                    outcome.untried += len(batch) - at
-                    return
+                    with mutex:
+                        outcome.untried += len(batch) - at
+                    break
                 try:
                     work(item)
-                    outcome.done += 1
+                    done += 1
                 except DvcLikeError as error:
                     outcome.failures.append((item, error))
                     if _is_hopeless(outcome):
@@ -55,6 +57,8 @@ def transfer(items: Iterable[Item], work: Callable[[Item], None], jobs: int) -> 
                 except BaseException as error:
                     fatal.append(error)
                     stop.set()
+            with mutex:
+                outcome.done += done
 
     if jobs <= 1:
         run()

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from ..cache.store import Cache
 from ..digest import Digest
-from ..errors import DataMissing, UnsafePath
+from ..errors import BadTree, DataMissing, UnsafePath
 from ..meta.file import Meta
 from ..meta.tree import EXECUTABLE, FILE, FOLDER, LINK, Entry, link_stays_inside, parse
-from ..paths import RelPath, is_below, join, show
+from ..paths import MAX_DEPTH, RelPath, is_below, join, show
 from ..workspace.scan import Folder
 
 
@@ -28,7 +28,10 @@ def load(cache: Cache, digest: Digest, path: str, depth: int = 0) -> list[Entry]
             f"the listing of {show(path)} ({digest.short}) is not in the cache",
             hint=f"`dvc-like fetch {show(path)}` brings it.",
         )
-    entries = parse(data, f"the listing of {show(path)} ({digest.short})")
+    label = f"the listing of {show(path)} ({digest.short})"
+    if depth > MAX_DEPTH:
+        raise BadTree(f"{label} is nested more than {MAX_DEPTH} levels deep")
+    entries = parse(data, label)
     for entry in entries:
         if entry.kind == LINK and not link_stays_inside(depth, entry.value):
             raise UnsafePath(f"{show(join(path, entry.name))} would link to {show(entry.value)}, outside the dataset")
@@ -41,6 +44,22 @@ def root_entry(path: str, meta: Meta) -> Entry:
     if meta.files is None:
         return Entry(name, EXECUTABLE if meta.executable else FILE, meta.size, meta.digest)
     return Entry(name, FOLDER, meta.size, meta.digest, meta.files)
+
+
+def load_entry(cache: Cache, entry: Entry, path: str, depth: int) -> list[Entry]:
+    """Return what the tree of a folder entry lists; its totals must be what the entry says."""
+    entries = load(cache, entry.digest, path, depth)
+    check_totals(entries, entry.size, entry.files, path)
+    return entries
+
+
+def check_totals(entries: list[Entry], size: int, files: int, path: str) -> None:
+    """Raise `BadTree` when a listing does not add up to what is said of its folder."""
+    if sum([entry.data_size for entry in entries]) != size or sum([entry.files for entry in entries]) != files:
+        raise BadTree(
+            f"{show(path)} does not have the size and number of files that are recorded for it",
+            hint="Whoever wrote its meta file or its parent's listing did it wrongly: restore an older version.",
+        )
 
 
 class Pair(NamedTuple):
@@ -70,7 +89,7 @@ def pairs(
         return
     if entry is not None and in_step(entry, folder):
         return
-    entries = {} if entry is None else {below.name: below for below in load(cache, entry.digest, path, depth)}
+    entries = {} if entry is None else {below.name: below for below in load_entry(cache, entry, path, depth)}
     yield Pair(path, entry, entries, folder)
     below_here = folder.folders if folder is not None else {}
     for name in sorted({*entries, *below_here}):

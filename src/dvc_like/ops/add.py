@@ -5,6 +5,7 @@ Owns what may become a target, and the order that makes a crash harmless: object
 
 from __future__ import annotations
 
+import errno
 import glob as globbing
 import os
 import stat
@@ -100,8 +101,8 @@ def _add_all(session: Session, wanted: list[tuple[str, RelPath]], *, force: bool
                 if earlier is not None:
                     writer.flush()  # the trees made so far are read again
                 entry = _build(session, builder, job, earlier)
-            except DvcLikeError as error:
-                failures.append(error)
+            except (DvcLikeError, OSError) as error:
+                failures.append(_explained(error))
                 continue
             read = builder.stored - before + (earlier.stored if earlier else 0)
             done[job.root] = _Done(job, entry, read)
@@ -113,6 +114,15 @@ def _add_all(session: Session, wanted: list[tuple[str, RelPath]], *, force: bool
     if failures:
         raise gathered(failures)
     return added
+
+
+def _explained(error: DvcLikeError | OSError) -> DvcLikeError:
+    """Return what one target failed by; a full or failing disk ends everything instead."""
+    if isinstance(error, DvcLikeError):
+        return error
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE):
+        raise error
+    return DvcLikeError(f"{show(str(error.filename or ''))}: {error.strerror}", hint="Nothing was recorded for it.")
 
 
 class _Job(NamedTuple):
@@ -191,6 +201,7 @@ def _build(session: Session, builder: Builder, job: _Job, earlier: _Done | None)
     with session.root.descend(paths.parent(job.path)) as parent:
         name = job.path.rpartition("/")[2]
         if not stat.S_ISDIR(job.status.st_mode):
+            builder.task.expect(files=1, size=job.status.st_size)
             return builder.file(parent, session.scanner().file(parent, job.path))
         base = job.holder.meta.digest if job.holder is not None and job.holder.meta.is_folder else None
         with parent.sub(name) as folder:
@@ -198,6 +209,7 @@ def _build(session: Session, builder: Builder, job: _Job, earlier: _Done | None)
             if seen.row is not None and not session.cache.has_tree(Digest(seen.row.tree)):
                 session.index.drop(job.path)  # the cache was emptied: nothing it vouched for counts
                 seen = session.scanner().folder(folder, job.path)
+            builder.expect(seen)
             return builder.folder(folder, seen, base)
 
 

@@ -20,7 +20,7 @@ from ..fsutil import Dir
 from ..meta.file import Meta
 from ..meta.tree import FOLDER, LINK, Entry
 from ..paths import RelPath, is_below, join, show
-from ..progress import SILENT, Progress
+from ..progress import SILENT, Progress, Task
 from ..project import FOLDER as PROJECT_FOLDER
 from ..project import Project
 from ..workspace.index import Present
@@ -103,10 +103,10 @@ def checkout_in(
     With `orphans`, data goes whose meta file this revision no longer has, where it is safe in the cache.
     """
     plans: list[Plan] = []
-    with session.progress.task("comparing"):
+    with session.progress.task("comparing") as task:
         for one in wanted:
             try:
-                plans.append(_plan(session, one, relink=relink))
+                plans.append(_plan(session, one, task, relink=relink))
             except DvcLikeError as error:
                 failures.append(error)
     in_the_way = [path for plan in plans for path in plan.in_the_way]
@@ -119,14 +119,16 @@ def checkout_in(
     placer = Placer(session.cache, session.project.link_types)
     with session.progress.task("checking out") as task:
         applier = Applier(session, placer, task)
-        for plan in plans:
-            try:
-                applier.run(plan.target, plan.inside, plan.seen, plan.folders)
-            except DvcLikeError as error:
-                failures.append(error)
-        if orphans:
-            _remove_orphans(session, applier, {one.target.path for one in wanted})
-        applier.settle()
+        try:
+            for plan in plans:
+                try:
+                    applier.run(plan.target, plan.inside, plan.seen, plan.folders)
+                except DvcLikeError as error:
+                    failures.append(error)
+            if orphans:
+                _remove_orphans(session, applier, {one.target.path for one in wanted})
+        finally:
+            applier.settle()
     return CheckedOut(*(tuple(sorted(found)) for found in applier.results))
 
 
@@ -156,9 +158,9 @@ def _remove_orphans(session: Session, applier: Applier, targets: set[RelPath]) -
                     applier.remove_file(parent, path)
 
 
-def _plan(session: Session, wanted: Wanted, *, relink: bool) -> Plan:
+def _plan(session: Session, wanted: Wanted, task: Task, *, relink: bool) -> Plan:
     target = wanted.target
-    seen, parent = look(session, target)
+    seen, parent = look(session, target, task)
     if parent is not None:
         parent.close()
     plan = Plan(target, wanted.inside, seen)

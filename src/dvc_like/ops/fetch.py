@@ -15,12 +15,11 @@ from ..meta.tree import MAX_SIZE
 from ..paths import show
 from ..progress import SILENT, Progress, Task
 from ..project import Project
-from ._closure import Closure, Need, TreeNeed, close_over
+from ._closure import Closure, Need, TreeNeed, close_over, load_need
 from ._session import Session, open_session
 from ._store import Store, open_store, remote_name
 from ._tracked import Selection, Wanted, read_all_targets
 from ._transfer import as_error, transfer
-from ._trees import load
 
 _HEAL = "On a machine that has a sound copy, run `dvc-like push`."
 
@@ -105,7 +104,7 @@ class _Fetcher:
         absent = []
         for need in level:
             try:
-                need.entries = load(self._session.cache, need.digest, need.path, need.depth)
+                need.entries = load_need(self._session.cache, need)
             except DataMissing:
                 absent.append(need)
             except CorruptData as error:
@@ -118,7 +117,7 @@ class _Fetcher:
         for need in absent:
             if all(need is not failed for failed, _ in outcome.failures):
                 try:
-                    need.entries = load(self._session.cache, need.digest, need.path, need.depth)
+                    need.entries = load_need(self._session.cache, need)
                 except DvcLikeError as error:
                     self._done.failures.append((show(need.path), error))
         self._note(outcome.failures, outcome.untried)

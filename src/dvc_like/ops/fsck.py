@@ -15,10 +15,9 @@ from ..fsutil import READ_USER
 from ..paths import parent, show
 from ..progress import SILENT, Progress
 from ..project import Project
-from ._closure import Closure, TreeNeed, close_over
+from ._closure import Closure, TreeNeed, close_over, load_need
 from ._session import Session, open_session
 from ._tracked import Wanted, select
-from ._trees import load
 from .fetch import fetch_in
 
 
@@ -107,7 +106,7 @@ def _look_for_missing(session: Session, wanted: list[Wanted]) -> tuple[Closure, 
     def load_level(level: list[TreeNeed]) -> None:
         for need in level:
             if session.cache.has_tree(need.digest):
-                need.entries = load(session.cache, need.digest, need.path, need.depth)
+                need.entries = load_need(session.cache, need)
             else:
                 lost.add(need.key)
 

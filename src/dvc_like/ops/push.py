@@ -20,12 +20,11 @@ from ..progress import SILENT, Progress, Task
 from ..project import Project
 from ..remote.base import Info
 from ..remote.seen import Seen
-from ._closure import Closure, Need, TreeNeed, close_over
+from ._closure import Closure, Need, TreeNeed, close_over, load_need
 from ._session import Session, open_session
 from ._store import Store, open_store, remote_name
 from ._tracked import Selection, Wanted, read_all_targets
 from ._transfer import as_error, transfer
-from ._trees import load
 
 
 @dataclass
@@ -114,7 +113,7 @@ class _Pusher:
                 if not backend.capabilities.cheap_stat:
                     continue
             try:
-                need.entries = load(self._session.cache, need.digest, need.path, need.depth)
+                need.entries = load_need(self._session.cache, need)
             except DvcLikeError as error:
                 self._fail(need.key, need.path, error)
 

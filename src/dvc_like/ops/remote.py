@@ -27,12 +27,17 @@ def add(
     url = _normalise(project, url)
     changes: dict[str, str | None] = {"core.remote": name} if default else {}
     changes[f"remote.{name}.url"] = url
-    if level == "project" and check_tracked("remote", "url", url):
+    if level == "project" and holds_secret(url):
         edit(project.config.files["local"], {f"remote.{name}.url": url})  # a password in it: never tracked
         del changes[f"remote.{name}.url"]
     if changes:
         edit(project.config.files[level], changes)
     return redact(url)
+
+
+def holds_secret(url: str) -> bool:
+    """Tell whether a url may not stand in the tracked configuration."""
+    return check_tracked("remote", "url", url) is not None
 
 
 def _normalise(project: Project, url: str) -> str:

@@ -17,7 +17,7 @@ from ..errors import DataMissing, DvcLikeError
 from ..fsutil import Dir
 from ..meta.tree import FILE, FOLDER, LINK, Entry
 from ..paths import RelPath, join
-from ..progress import SILENT, Progress
+from ..progress import SILENT, Progress, Task
 from ..project import Project
 from ..workspace.index import Present, make_row
 from ..workspace.scan import Folder, file_kind, missing, read_content, trusted_signature
@@ -65,12 +65,12 @@ def status(project: Project, targets: tuple[str, ...] = (), *, progress: Progres
 
 def _compare(session: Session, wanted: Wanted) -> TargetStatus:
     target = wanted.target
-    with session.progress.task("comparing"):
-        seen, parent = look(session, target)
-        if parent is not None:
-            parent.close()
-        entry = root_entry(target.path, target.meta)
+    with session.progress.task("comparing") as task:
         try:
+            seen, parent = look(session, target, task)
+            if parent is not None:
+                parent.close()
+            entry = root_entry(target.path, target.meta)
             if target.meta.is_folder:
                 changes = tuple(_folder_changes(session, wanted, entry, seen))
             else:
@@ -85,7 +85,7 @@ def _is_cached(cache: Cache, target: Target) -> bool:
     return cache.has_tree(target.meta.digest) if target.meta.is_folder else cache.has(target.meta.digest)
 
 
-def look(session: Session, target: Target) -> tuple[Folder, Dir | None]:
+def look(session: Session, target: Target, task: Task | None = None) -> tuple[Folder, Dir | None]:
     """Scan a target; return what was seen and its open parent folder (None: not there, the caller closes it)."""
     name = target.path.rpartition("/")[2]
     row = session.index.get(target.path)
@@ -95,10 +95,10 @@ def look(session: Session, target: Target) -> tuple[Folder, Dir | None]:
         return missing(target.path, row), None
     try:
         if not target.meta.is_folder:
-            return session.scanner().file(parent, target.path), parent
+            return session.scanner(task).file(parent, target.path), parent
         try:
             with parent.sub(name) as folder:
-                return session.scanner().folder(folder, target.path), parent
+                return session.scanner(task).folder(folder, target.path), parent
         except (FileNotFoundError, NotADirectoryError):
             return missing(target.path, row), parent
     except BaseException:

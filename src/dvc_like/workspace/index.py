@@ -54,10 +54,15 @@ class Row:
     folder_stamp: bytes
     names: tuple[str, ...]
     kinds: str
-    values: tuple[str, ...]
+    values_text: str
     signatures: bytes
     fingerprints: bytes
     folders: tuple[str, ...]
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Digest, or target of a link, of each name; kept as one text, since an unchanged folder never needs them."""
+        return _split(self.values_text)
 
     def signature(self, at: int) -> bytes:
         """The signature of the entry number `at`."""
@@ -69,8 +74,9 @@ class Row:
 
     def present(self) -> dict[str, Present]:
         """The columns as a mapping."""
+        values = self.values
         return {
-            name: Present(self.kinds[at], self.values[at], self.signature(at), self.fingerprint(at))
+            name: Present(self.kinds[at], values[at], self.signature(at), self.fingerprint(at))
             for at, name in enumerate(self.names)
         }
 
@@ -99,7 +105,7 @@ def make_row(
         stamp,
         tuple(names),
         "".join([entry[0] for entry in columns]),
-        tuple([entry[1] for entry in columns]),
+        "\n".join([entry[1] for entry in columns]),
         b"".join([entry[2] for entry in columns]),
         b"".join([entry[3] for entry in columns]),
         tuple(sorted(folders)),
@@ -226,7 +232,7 @@ def _encode(path: str, row: Row) -> tuple[object, ...]:
         row.kinds,
         row.signatures,
         row.fingerprints,
-        "\n".join(row.values),
+        row.values_text,
     )
     return (*fields, _checksum(fields))
 
@@ -245,7 +251,7 @@ def _decode(found: tuple[object, ...]) -> Row | None:
         stamp,  # type: ignore[arg-type]
         _split(names),
         kinds,  # type: ignore[arg-type]
-        _split(values),
+        values,  # type: ignore[arg-type]
         signatures,  # type: ignore[arg-type]
         fingerprints,  # type: ignore[arg-type]
         _split(folders),

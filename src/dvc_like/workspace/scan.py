@@ -25,6 +25,7 @@ from ..fsutil import (
     untrusted,
 )
 from ..paths import MAX_DEPTH, check_name, join, show
+from ..progress import Task
 from .index import NO_FINGERPRINT, Index, Row
 
 FILE, EXECUTABLE, LINK = "f", "x", "l"
@@ -77,10 +78,11 @@ class Scanner:
     `now_ns` is the time the scan begins: entries written after it cannot be trusted by their stat.
     """
 
-    def __init__(self, index: Index, cache_prefix: str, now_ns: int) -> None:
+    def __init__(self, index: Index, cache_prefix: str, now_ns: int, task: Task | None = None) -> None:
         self._index = index
         self._cache_prefix = cache_prefix
         self._now = now_ns
+        self._task = task
 
     def folder(self, directory: Dir, path: str) -> Folder:
         """Scan an open folder and all below it."""
@@ -96,6 +98,8 @@ class Scanner:
         else:
             names, folders = _listing(directory, path)
         self._compare(found, directory, names)
+        if self._task is not None:
+            self._task.advance(files=len(names))
         for name in folders:
             with directory.sub(name) as below:
                 found.folders[name] = self.folder(below, join(path, name))
