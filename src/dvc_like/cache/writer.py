@@ -124,12 +124,13 @@ class Writer:
             return self._put_large(fd, task)
         if task is not None:
             task.advance(size=size)
+        read = signature(os.fstat(fd)) if self._reflink and size >= CLONE_FROM else None
         data = read_all(fd, size)
         digest = digests.of_bytes(self.algorithm, data)
         fast = digests.fingerprint(data)
         key = file_key(digest)
         if not self._already(key, digest):
-            self._create(key, digest, fast, data, fd if len(data) >= CLONE_FROM else None)
+            self._create(key, digest, fast, data, (fd, read) if read is not None else None)
         return Stored(digest, fast, len(data))
 
     def put_tree(self, data: bytes, expected: Digest | None = None) -> Digest:
@@ -159,12 +160,14 @@ class Writer:
         self.cache.trust.set(digest, signature(self.cache.top.lstat(key)), record[1])
         return True
 
-    def _create(self, key: str, digest: Digest | None, fast: bytes, data: bytes, source: int | None) -> None:
+    def _create(
+        self, key: str, digest: Digest | None, fast: bytes, data: bytes, source: tuple[int, bytes] | None
+    ) -> None:
         temp = self._temp_beside(key)
         fd = self._open_temp(temp)
         try:
             # On a file system that shares blocks a clone costs no space; `data` says what its bytes must be.
-            if source is None or not self._clone(source, fd):
+            if source is None or not self._clone_unchanged(source, fd):
                 write_all(fd, data)
         except BaseException:
             self.cache.top.unlink(temp)
@@ -172,6 +175,16 @@ class Writer:
         finally:
             os.close(fd)
         self._enlist(key, temp, digest, fast)
+
+    def _clone_unchanged(self, source: tuple[int, bytes], target: int) -> bool:
+        """Clone what was read a moment ago; False, with `target` empty, when it may have changed since."""
+        fd, read = source
+        if not self._clone(fd, target):
+            return False
+        if signature(os.fstat(fd)) == read:
+            return True
+        os.ftruncate(target, 0)
+        return False
 
     def _clone(self, source: int, target: int) -> bool:
         if self._reflink and not clone(source, target):
@@ -216,17 +229,19 @@ class Writer:
     def _put_large(self, fd: int, task: Task | None) -> Stored:
         temp = self._temp_beside(f"files/{self.algorithm}/x")
         out = self._open_temp(temp)
+        before = os.fstat(fd)
         try:
             cloned = self._clone(fd, out)
             # A clone shares no page cache with its source: hash the source, which is warm or gets so.
             stored = _pump(fd, None if cloned else out, self.algorithm, task)
+            changed = cloned and signature(before) != signature(os.fstat(fd))
         except BaseException:
             self.cache.top.unlink(temp)
             raise
         finally:
             os.close(out)
         key = file_key(stored.digest)
-        if self._already(key, stored.digest):
+        if changed or self._already(key, stored.digest):  # a clone that is not what was hashed: the caller sees it too
             self.cache.top.unlink(temp)
         else:
             self._enlist(key, temp, stored.digest, stored.fingerprint)

@@ -1,4 +1,4 @@
-"""What all commands share: the common options, the way a command is made, and options several of them have."""
+"""What all commands share: the common options, the way a command is made, and the choice of a configuration file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from ..ops._tracked import Selection
 from .console import Console
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -68,30 +67,6 @@ def command(name: str, *, examples: str = "") -> Callable[[Callable[..., None]],
         return result
 
     return wrap
-
-
-def transfer_options(function: Any) -> Any:
-    """Add what `fetch`, `pull` and `push` have in common: which remote, how many requests, which revisions."""
-    options = [
-        click.argument("targets", nargs=-1),
-        click.option("-r", "--remote", metavar="NAME", help="The remote to use instead of the default."),
-        click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Requests in flight at once."),
-        click.option("-a", "--all-branches", is_flag=True, help="Also what the tips of all branches need."),
-        click.option("-T", "--all-tags", is_flag=True, help="Also what all tags need."),
-        click.option("-A", "--all-commits", is_flag=True, help="Also what any commit needs."),
-        click.option("--rev", "revisions", multiple=True, metavar="REV", help="Also what this revision needs."),
-        click.option("-R", "--recursive", is_flag=True, help="Accepted for DVC's users: folders are always searched."),
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return function
-
-
-def selection(
-    targets: tuple[str, ...], revisions: tuple[str, ...], all_branches: bool, all_tags: bool, all_commits: bool
-) -> Selection:
-    """Return what the revision options and targets select."""
-    return Selection(targets, revisions, all_branches, all_tags, all_commits)
 
 
 def level_option(function: Any) -> Any:

@@ -5,7 +5,6 @@ Owns the streams. Results go to stdout, everything else to stderr; colour and ba
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import Any
@@ -58,6 +57,8 @@ class Console:
     def document(self, name: str, content: dict[str, Any]) -> None:
         """Print the command's JSON document, if it is wanted."""
         if self.json:
+            import json
+
             click.echo(json.dumps({"schema": f"dvc-like/{name}/1", **content}, ensure_ascii=False))
 
     def flush(self) -> None:

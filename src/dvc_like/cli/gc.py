@@ -8,8 +8,9 @@ from ..ops.gc import gc, undo
 from ..paths import show
 from ..project import Project
 from .command import command as make_command
-from .command import pass_console, selection
+from .command import pass_console
 from .console import Console
+from .transfer import selection
 from .words import human_size, plural
 
 _MAX_SHOWN = 50

@@ -8,8 +8,9 @@ from ..ops.pull import pull
 from ..project import Project
 from . import checkout, fetch
 from .command import command as make_command
-from .command import pass_console, selection, transfer_options
+from .command import pass_console
 from .console import Console
+from .transfer import selection, transfer_options
 
 
 @make_command(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from ..ops.push import push
 from ..project import Project
 from .command import command as make_command
-from .command import pass_console, selection, transfer_options
+from .command import pass_console
 from .console import Console
+from .transfer import selection, transfer_options
 from .words import human_size, plural
 
 

@@ -94,5 +94,7 @@ def _summary(console: Console, found: list[TargetStatus], different: list[Target
         console.say(f"Everything is as recorded ({plural(len(found), 'target')}).")
     if states & {"modified", "added", "deleted"}:
         console.say("To record this: dvc-like add TARGET    To go back to what is recorded: dvc-like checkout TARGET")
-    if "absent" in states or any(not one.cached for one in found):
+    if any(not one.cached for one in found) or any(one.state == "partial" for one in found):
         console.say("To bring what is not here: dvc-like pull")
+    elif "absent" in states:
+        console.say("To bring what is not here from the cache: dvc-like checkout")

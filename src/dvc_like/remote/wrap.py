@@ -25,9 +25,7 @@ Result = TypeVar("Result")
 Notes = list[str]  # outside the classes, in which `list` is a method
 
 
-def wrap(
-    backend: Backend, *, attempts: int, concurrency: int, log: Callable[[str], None] | None = None
-) -> Backend:
+def wrap(backend: Backend, *, attempts: int, concurrency: int, log: Callable[[str], None] | None = None) -> Backend:
     """Return `backend` with everything around it. `attempts` counts the first one; 1 means never again."""
     if log is not None:
         backend = Logged(backend, log)  # innermost, so that every attempt is seen and waiting is not counted

@@ -34,7 +34,7 @@ class KeyTests(Suite):
             assert backend.stat([]) == {}
             assert backend.stat(["a", "b/c"]) == {}
             store(backend, {"a": b"1", "b/c": b"22"})
-            found = backend.stat(key for key in ("a", "b", "b/c", "b/d", "x/y", "a"))
+            found = backend.stat(key for key in ("b/c", "b", "a", "b/d", "x/y", "a"))
             assert {key: info.size for key, info in found.items()} == {"a": 1, "b/c": 2}
 
     def test_stat_of_many(self) -> None:
@@ -77,7 +77,7 @@ class KeyTests(Suite):
 
     def test_a_prefix_is_a_folder_and_not_the_beginning_of_a_name(self) -> None:
         with opened(self.make_backend) as backend:
-            store(backend, dict.fromkeys(["a/1", "a/b/2", "ab", "ab/3", "b/a/4", "A_/5"], b"x"))
+            store(backend, dict.fromkeys(["a/1", "a/b/2", "a.b", "ab/3", "b/a/4", "aa"], b"x"))
             assert [key for key, _ in backend.list("a/")] == ["a/1", "a/b/2"]
             assert [key for key, _ in backend.list("a/b/")] == ["a/b/2"]
             assert [key for key, _ in backend.list("b/")] == ["b/a/4"]

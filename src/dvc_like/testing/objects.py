@@ -21,7 +21,7 @@ from .samples import MIB, Interrupted, Suite, assert_absent, load, local_file, o
 
 LABELS = (
     *("data/a file.bin", "ünïcödé/文件 🎈", "../../etc/passwd", "/absolute", "x" * 1000),
-    'q"uo\'te\n\x00\x1b[31m',
+    "q\"uo'te\n\x00\x1b[31m",
 )
 RANGES = (
     *((0, 1), (0, 999), (1, None), (37, 100), (999, 1), (0, None), (0, 0), (500, 0)),

@@ -10,6 +10,7 @@ import io
 import os
 import tempfile
 import threading
+from array import array
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -56,7 +57,7 @@ def local_file(data: bytes) -> Iterator[str]:
 
 def pattern(size: int) -> bytes:
     """Bytes of which no two places look alike for long, so that a piece put elsewhere is noticed."""
-    return b"".join(number.to_bytes(8, "big") for number in range(size // 8 + 1))[:size]
+    return array("Q", range(size // 8 + 1)).tobytes()[:size]
 
 
 def store(backend: Backend, contents: dict[str, bytes]) -> None:
