@@ -18,6 +18,7 @@ from .fsutil import Dir
 from .paths import show
 
 LEVELS = ("system", "global", "project", "local")
+USER_LEVELS = ("system", "global")  # trusted files of this machine, which may be links
 MAX_SIZE = 1 << 20
 
 # Keys of every section. True: may stand in the tracked file.
@@ -46,8 +47,8 @@ _KEYS: dict[str, dict[str, bool]] = {
         "proxy": False,
     },
 }
-_SECTION = re.compile(r'\[\s*([A-Za-z][A-Za-z0-9.-]*)(?:\s+"((?:[^"\\\n]|\\.)*)")?\s*\]')
-_KEY = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)\s*(?:=\s*(.*))?$")
+_SECTION = re.compile(r'\[([A-Za-z0-9.-]+)(?:[ \t]+"((?:[^"\\\n]|\\[^\n])*)")?\]')
+_KEY = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)[ \t]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -77,9 +78,11 @@ class Config:
         value = self._last.get(name)
         return value.text if value else default
 
-    def find(self, name: str) -> Value | None:
-        """Return the winning setting with its origin."""
-        return self._last.get(name)
+    def find(self, name: str, level: str | None = None) -> Value | None:
+        """Return the winning setting with its origin; with `level`, that of this level alone."""
+        if level is None:
+            return self._last.get(name)
+        return next((one for one in reversed(self.values) if (one.name, one.level) == (name, level)), None)
 
     def number(self, name: str, default: float) -> float:
         """Return a setting as a number that is not negative."""
@@ -100,9 +103,9 @@ class Config:
         if value is None:
             return default
         word = value.text.lower()
-        if word in ("true", "yes", "on", "1", ""):
+        if word in ("true", "yes", "on", "1"):
             return True
-        if word in ("false", "no", "off", "0"):
+        if word in ("false", "no", "off", "0", ""):
             return False
         raise ConfigError(f"{name} = {show(value.text)} in {value.path} is neither true nor false")
 
@@ -164,8 +167,9 @@ def check_tracked(section: str, key: str, value: str) -> str | None:
 
     Whoever can commit writes that file for everybody who clones: it may point, never command or pay.
     """
-    if not _KEYS.get(section, {}).get(key, True):
+    if not _KEYS.get(section, {}).get(key, section != "remote"):  # what a plug-in reads may be a secret
         return "belongs into the local or the user's configuration, not into a file that Git tracks"
+    value = re.sub(r"[\x00-\x20]", "", value)  # a blank before the scheme must not hide it
     if key == "endpointurl" and value.lower().startswith("http:"):
         host = re.sub(r"^http:/*(?:[^/@]*@)?(\[[^\]]*\]|[^:/]*).*", r"\1", value, flags=re.I).lower()
         if host not in ("localhost", "127.0.0.1", "[::1]"):
@@ -177,161 +181,212 @@ def check_tracked(section: str, key: str, value: str) -> str | None:
 
 def _read(level: str, path: str) -> list[Value]:
     try:
-        folder, name = os.path.split(path)
-        if level in ("project", "local"):
-            with Dir.open_root(folder) as here:
-                raw = here.read(name, MAX_SIZE)
-        else:
-            with open(path, "rb") as file:
-                raw = file.read(MAX_SIZE)
+        text = _load(path, follow=level in USER_LEVELS)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    try:
-        lines = raw.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text") from None
     values = []
-    for name, text, number, _ in _parse(lines, path):
-        section, _, rest = name.partition(".")
-        reason = check_tracked(section, rest.rpartition(".")[2], text) if level == "project" else None
+    for found in _parse(text, path)[0]:
+        section, _, rest = found.name.partition(".")
+        reason = check_tracked(section, rest.rpartition(".")[2], found.text) if level == "project" else None
         if reason:
             raise ConfigError(
-                f"{path}, line {number}: {show(name)} {reason}",
+                f"{path}, line {_line(text, found.start)}: {show(found.name)} {reason}",
                 hint="Remove the line, and set it with `dvc-like config --local` if you trust it.",
             )
-        values.append(Value(name, text, level, path))
+        values.append(Value(found.name, found.text, level, path))
     return values
 
 
-def _parse(lines: list[str], path: str) -> list[tuple[str, str, int, int]]:
-    """Return (name, text, line number, line count) of every setting."""
-    found = []
-    prefix = ""
-    number = 0
-    while number < len(lines):
-        start = number
-        line = lines[number].strip()
-        number += 1
-        while line.endswith("\\") and not line.endswith("\\\\") and number < len(lines):
-            line = line[:-1] + lines[number].strip()
-            number += 1
-        if not line or line[0] in "#;":
-            continue
-        if match := _SECTION.match(line):
-            section, subsection = match[1].lower(), match[2]
-            prefix = f"{section}." + (re.sub(r"\\(.)", r"\1", subsection) + "." if subsection is not None else "")
-            line = line[match.end() :].strip()
-            if not line or line[0] in "#;":
-                continue
-        match = _KEY.match(line)
-        if match is None or not prefix:
-            hint = (
-                "It looks like a merge conflict: resolve it." if line[:7] in ("<<<<<<<", ">>>>>>>", "=======") else ""
-            )
-            raise ConfigError(f"{path}, line {start + 1}: cannot read {show(line)[:60]!r}", hint=hint)
-        text = _unquote(match[2], f"{path}, line {start + 1}") if match[2] is not None else "true"
-        found.append((prefix + match[1].lower(), text, start + 1, number - start))
-    return found
+def _load(path: str, *, follow: bool) -> str:
+    """Return the text of a file; the user's own may be a link, a project's may not."""
+    folder, name = os.path.split(os.path.realpath(path) if follow else path)
+    try:
+        with Dir.open_root(folder) as here:
+            raw = here.read(name, MAX_SIZE)
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8 text") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+
+
+# ------------------------------------------------------------------------------ the syntax, as Git reads it
+
+_BLANK = " \t\r\n"  # what Git's parser takes for white space, and nothing that Unicode adds to it
+
+
+class _Found(NamedTuple):
+    """One setting, and the characters of the text that it takes up."""
+
+    name: str
+    text: str
+    start: int
+    end: int
+
+
+class _Header(NamedTuple):
+    """A section's header, and where it ends."""
+
+    prefix: str
+    end: int
+
+
+def _parse(text: str, path: str) -> tuple[list[_Found], list[_Header]]:
+    """Return the settings and section headers of a file in their order; raise `ConfigError`."""
+    found: list[_Found] = []
+    headers: list[_Header] = []
+    at = 0
+    while at < len(text):
+        char = text[at]
+        if char in _BLANK:
+            at += 1
+        elif char in "#;":
+            at = _end_of_line(text, at)
+        elif char == "[":
+            match = _SECTION.match(text, at)
+            if match is None:
+                raise _unreadable(text, at, path)
+            sub = "" if match[2] is None else re.sub(r"\\(.)", r"\1", match[2]) + "."
+            at = match.end()
+            headers.append(_Header(f"{match[1].lower()}.{sub}", at))
+        else:
+            match = _KEY.match(text, at)
+            if match is None or not headers:
+                raise _unreadable(text, at, path)
+            value, end = _value(text, match.end(), path)
+            found.append(_Found(headers[-1].prefix + match[1].lower(), value, at, end))
+            at = end
+    return found, headers
 
 
 _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\", "b": "\b"}
 
 
-def _unquote(raw: str, where: str) -> str:
+def _value(text: str, at: int, path: str) -> tuple[str, int]:
+    """Return the value that follows a key, and where it ends. A key alone means true."""
+    if at == len(text) or text[at] in "\r\n":
+        return "true", at
+    if text[at] != "=":
+        raise _unreadable(text, at, path)
+    begin, at = at, at + 1
     out: list[str] = []
+    kept = 0  # how much of it stays when blanks at the end are cut off
     quoted = False
-    kept = 0  # length up to the last character that trailing blanks do not count after
-    i = 0
-    while i < len(raw):
-        char = raw[i]
+    while at < len(text) and (char := text[at]) != "\n":
+        if char in "#;" and not quoted:
+            at = _end_of_line(text, at)
+            break
         if char == "\\":
-            i += 1
-            if i >= len(raw) or raw[i] not in _ESCAPES:
-                raise ConfigError(f"{where}: bad escape in {show(raw)!r}")
-            out.append(_ESCAPES[raw[i]])
-            kept = len(out)
+            at += 1
+            if text.startswith(("\n", "\r\n"), at):  # the value goes on in the next line
+                at = text.index("\n", at)
+            elif at < len(text) and text[at] in _ESCAPES:
+                out.append(_ESCAPES[text[at]])
+                kept = len(out)
+            else:
+                raise _unreadable(text, begin, path)
         elif char == '"':
             quoted = not quoted
             kept = len(out)
-        elif char in "#;" and not quoted:
-            break
-        else:
+        elif quoted or char not in _BLANK:
             out.append(char)
-            if quoted or not char.isspace():
-                kept = len(out)
-        i += 1
+            kept = len(out)
+        elif out:
+            out.append(char)
+        at += 1
     if quoted:
-        raise ConfigError(f"{where}: a quote is not closed")
-    return "".join(out[:kept])
+        raise _unreadable(text, begin, path)
+    return "".join(out[:kept]), min(at, len(text))
+
+
+def _end_of_line(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
+
+
+def _line(text: str, at: int) -> int:
+    return text.count("\n", 0, at) + 1
+
+
+def _unreadable(text: str, at: int, path: str) -> ConfigError:
+    line = text[text.rfind("\n", 0, at) + 1 : _end_of_line(text, at)]
+    hint = "It looks like a merge conflict: resolve it." if line.startswith(("<<<<<<<", ">>>>>>>", "=======")) else ""
+    return ConfigError(f"{path}, line {_line(text, at)}: cannot read {show(line.strip())[:60]!r}", hint=hint)
 
 
 def _quote(text: str) -> str:
-    escaped = (
-        text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t").replace("\b", "\\b")
-    )
-    if text != text.strip() or any(char in text for char in "#;"):
-        return f'"{escaped}"'
-    return escaped
+    bad = next((char for char in text if ord(char) < 32 and char not in "\t\n\b"), None)
+    if bad is not None:
+        raise UsageError(f"{show(text)!r} holds a control character, which no setting may")
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = escaped.replace("\n", "\\n").replace("\t", "\\t").replace("\b", "\\b")
+    return f'"{escaped}"' if text != text.strip(_BLANK) or any(char in text for char in "#;") else escaped
 
 
-def edit(path: str, changes: dict[str, str | None]) -> None:
-    """Set (or, with None, unset) settings in one file; comments and order stay as they are."""
-    folder, name = os.path.split(path)
+def edit(path: str, changes: dict[str, str | None], *, follow: bool = False) -> None:
+    """Set (or, with None, unset) settings in one file; comments and order stay as they are.
+
+    With `follow` the file may be a link, and what it points to is changed: for the user's own configuration.
+    """
+    folder, name = os.path.split(os.path.realpath(path) if follow else path)
     os.makedirs(folder, exist_ok=True)
+    try:
+        text = _load(path, follow=follow)
+        mode = os.lstat(path).st_mode & 0o777
+    except FileNotFoundError:
+        text, mode = "", 0o600 if name == "config.local" else 0o666
+    for setting, value in changes.items():
+        text = _unset(text, path, setting) if value is None else _set(text, path, setting, value)
     with Dir.open_root(folder) as here:
-        try:
-            lines = here.read(name, MAX_SIZE).decode("utf-8-sig").splitlines()
-            mode = here.lstat(name).st_mode & 0o777
-        except FileNotFoundError:
-            lines, mode = [], 0o600 if name == "config.local" else 0o666
-        for setting, text in changes.items():
-            _change(lines, path, setting, text)
-        here.write(name, "".join(f"{line}\n" for line in lines).encode(), mode=mode)
+        here.write(name, text.encode(), mode=mode)
 
 
-def _change(lines: list[str], path: str, setting: str, text: str | None) -> None:
+def _unset(text: str, path: str, setting: str) -> str:
+    for found in reversed(_parse(text, path)[0]):
+        if found.name == setting:
+            text = _cut(text, found.start, found.end)
     section, _, rest = setting.partition(".")
-    subsection, _, key = rest.rpartition(".")
-    header = f'[{section} "{subsection}"]' if subsection else f"[{section}]"
-    hits = [(number - 1, length) for name, _, number, length in _parse(lines, path) if name == setting]
-    for start, length in reversed(hits if text is None else hits[:-1]):
-        del lines[start : start + length]
-    if text is None:
-        _drop_empty_section(lines, header)
-    elif hits:
-        start, length = hits[-1]
-        removed = sum(count for _, count in hits[:-1])
-        lines[start - removed : start - removed + length] = [f"\t{key} = {_quote(text)}"]
-    else:
-        at = _end_of_section(lines, header)
-        if at is None:
-            lines += [header]
-            at = len(lines)
-        lines.insert(at, f"\t{key} = {_quote(text)}")
+    subsection = rest.rpartition(".")[0]
+    return _drop_empty_section(text, path, f"{section}.{subsection}." if subsection else f"{section}.")
 
 
-def _end_of_section(lines: list[str], header: str) -> int | None:
-    """Return the line after the last one of a section, or None when it is not there."""
-    inside = None
-    for number, line in enumerate(lines):
-        if line.strip().startswith("["):
-            if inside is not None:
-                return inside
-            if line.strip() == header:
-                inside = number + 1
-        elif inside is not None and line.strip():
-            inside = number + 1
-    return inside
+def _cut(text: str, start: int, end: int) -> str:
+    """Cut out a piece, and its line if nothing else stands in it."""
+    begin = text.rfind("\n", 0, start) + 1
+    after = _end_of_line(text, end)
+    if not text[begin:start].strip(_BLANK) and not text[end:after].strip(_BLANK):
+        return text[:begin] + text[after + 1 :]
+    return text[:start].rstrip(" \t") + text[end:]
 
 
-def _drop_empty_section(lines: list[str], header: str) -> None:
-    for number, line in enumerate(lines):
-        if line.strip() == header:
-            end = number + 1
-            while end < len(lines) and not lines[end].strip():
-                end += 1
-            if end == len(lines) or lines[end].strip().startswith("["):
-                del lines[number:end]
-            return
+def _drop_empty_section(text: str, path: str, prefix: str) -> str:
+    """Remove the headers of a section that holds nothing, not even a comment."""
+    for header in reversed(_parse(text, path)[1]):
+        next_one = text.find("[", header.end)
+        if header.prefix == prefix and not text[header.end : next_one if next_one >= 0 else None].strip(_BLANK):
+            text = _cut(text, text.rfind("[", 0, header.end), header.end)
+    return text
+
+
+def _set(text: str, path: str, setting: str, value: str) -> str:
+    line = f"{setting.rpartition('.')[2]} = {_quote(value)}"
+    found, headers = _parse(text, path)
+    hits = [one for one in found if one.name == setting]
+    for extra in reversed(hits[:-1]):
+        text = _cut(text, extra.start, extra.end)
+        return _set(text, path, setting, value)
+    if hits:
+        return text[: hits[0].start] + line + text[hits[0].end :]
+    section, _, rest = setting.partition(".")
+    subsection = rest.rpartition(".")[0]
+    prefix = f"{section}.{subsection}." if subsection else f"{section}."
+    header = next((one for one in reversed(headers) if one.prefix == prefix), None)
+    if header is None:
+        start = "" if not text or text.endswith("\n") else "\n"
+        title = f'[{section} "{subsection}"]' if subsection else f"[{section}]"
+        return f"{text}{start}{title}\n\t{line}\n"
+    at = max([header.end, *(one.end for one in found if one.start > header.end and one.name.startswith(prefix))])
+    at = _end_of_line(text, at)
+    return f"{text[:at]}\n\t{line}{text[at:] or chr(10)}"

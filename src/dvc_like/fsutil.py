@@ -1,7 +1,7 @@
 """The file system, used so that a crash, a link or another process cannot hurt.
 
 Owns the primitives everything on disk is built from: folders opened without following links (`Dir`),
-temporary names, write-aside-and-rename, flushing, cloning, kernel locks and stat signatures. Knows
+temporary names, write-aside-and-rename, flushing, cloning and stat signatures. Knows
 nothing of what is stored.
 """
 
@@ -18,10 +18,10 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import Any
 
-from .errors import LockHeld, UnsafePath
+from .errors import UnsafePath
 
 TEMP_PREFIX = ".dvc-like-tmp-"
-CHUNK = 4 << 20  # bytes moved at once: past 4 MiB a chunk leaves the processor's cache
+CHUNK = 1 << 20  # bytes moved at once: more no longer fits the processor's cache and costs twice as much
 
 _POSIX = os.name == "posix"
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -184,12 +184,13 @@ class Dir:
         with os.scandir(self.fd if self.fd is not None else self.path) as listing:
             yield from listing
 
-    def rename(self, old: str, new: str) -> None:
-        """Give an entry of this folder another name in it, replacing what bears it."""
-        if self.fd is not None:
-            os.rename(old, new, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+    def rename(self, old: str, new: str, *, into: Dir | None = None) -> None:
+        """Give an entry of this folder another name, in it or in another folder, replacing what bears it."""
+        target = into or self
+        if self.fd is not None and target.fd is not None:
+            os.rename(old, new, src_dir_fd=self.fd, dst_dir_fd=target.fd)
         else:
-            os.replace(f"{self.path}/{old}", f"{self.path}/{new}")
+            os.replace(f"{self.path}/{old}", f"{target.path}/{new}")
 
     def unlink(self, name: str) -> None:
         """Remove an entry that is no folder."""
@@ -228,21 +229,32 @@ class Dir:
         else:
             os.symlink(target, f"{self.path}/{name}")
 
-    def write(self, name: str, data: bytes, *, mode: int = 0o666) -> None:
-        """Put `data` under `name` at once: aside, flushed, renamed. Replaces a link, never follows it."""
-        temp = temp_name()
-        fd = self.open(temp, CREATE, mode)
+    def write(self, name: str, data: bytes, *, mode: int = 0o666, aside: Dir | None = None) -> None:
+        """Put `data` under `name` at once: aside, flushed, renamed. Replaces a link, never follows it.
+
+        `aside` is a folder for the temporary file that Git does not look into, where it is on the same file system.
+        """
+        where, temp = aside or self, temp_name()
+        fd = where.open(temp, CREATE, mode)
         try:
             try:
                 write_all(fd, data)
                 os.fsync(fd)
             finally:
                 os.close(fd)
-            self.rename(temp, name)
+            where.rename(temp, name, into=self)
+        except OSError as error:
+            where._discard(temp)
+            if aside is None or error.errno != errno.EXDEV:
+                raise
+            self.write(name, data, mode=mode)
         except BaseException:
-            with contextlib.suppress(OSError):
-                self.unlink(temp)
+            where._discard(temp)
             raise
+
+    def _discard(self, temp: str) -> None:
+        with contextlib.suppress(OSError):
+            self.unlink(temp)
 
     def read(self, name: str, limit: int) -> bytes:
         """Return a small regular file whole; raise `OSError` (EFBIG) past `limit` bytes."""
@@ -343,55 +355,3 @@ def flush_filesystem(fd: int) -> None:
             raise OSError(code, os.strerror(code))
     if hasattr(os, "sync"):
         os.sync()
-
-
-# ------------------------------------------------------------------------------ locks
-
-
-@contextlib.contextmanager
-def lock(path: str, *, shared: bool = False, timeout: float, waiting: Any = None) -> Iterator[None]:
-    """Hold a kernel lock on the file `path`: it is free again the moment this process is gone.
-
-    `shared` holders exclude only exclusive ones. `waiting` is called once, with the holder's note, before
-    the wait begins; after `timeout` seconds `LockHeld` is raised.
-    """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | _NOFOLLOW | getattr(os, "O_CLOEXEC", 0), 0o666)
-    try:
-        deadline = time.monotonic() + timeout
-        told = False
-        while not _try_lock(fd, shared=shared):
-            holder = os.pread(fd, 200, 0).decode(errors="replace") if _POSIX else ""
-            if time.monotonic() >= deadline:
-                raise LockHeld(
-                    f"another dvc-like works here{f' ({holder})' if holder else ''}",
-                    hint="Wait for it to end; `core.locktimeout` sets how many seconds are waited.",
-                )
-            if not told and waiting is not None:
-                waiting(holder)
-                told = True
-            time.sleep(0.02)
-        if not shared and _POSIX:
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"process {os.getpid()}".encode(), 0)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _try_lock(fd: int, *, shared: bool) -> bool:
-    try:
-        if _POSIX:
-            import fcntl
-
-            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        else:  # Windows knows no shared lock through this call: all holders exclude each other there
-            import msvcrt
-
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
-            return False
-        if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP):
-            return True  # a file system without locks: documented, one user at a time there
-        raise
-    return True

@@ -49,22 +49,25 @@ class Git:
         return self.top
 
     def worktrees(self) -> list[str]:
-        """Return the tops of all worktrees of this repository that still exist."""
+        """Return the tops of all worktrees this repository knows of, also of those that are not there."""
         found = {self.top, self.main_top}
         base = os.path.join(self.common_dir, "worktrees")
         for name in sorted(os.listdir(base)) if os.path.isdir(base) else []:
             mark = _first_line(os.path.join(base, name, "gitdir"))
             if mark:
                 found.add(os.path.dirname(os.path.join(base, name, mark)))
-        return sorted(top for top in found if os.path.isdir(top))
+        return sorted(found)
 
     def is_shallow(self) -> bool:
         """Tell whether history is cut off here."""
         path = os.path.join(self.common_dir, "shallow")
         return os.path.exists(path) and os.path.getsize(path) > 0
 
-    def run(self, *arguments: str, stdin: bytes | None = None, check: bool = True) -> bytes:
-        """Run git at the top of the worktree; return its output. Raises `DvcLikeError` when it fails."""
+    def run(self, *arguments: str, stdin: bytes | None = None, check: bool = True, index: str = "") -> bytes:
+        """Run git at the top of the worktree; return its output. Raises `DvcLikeError` when it fails.
+
+        `index` is another index file than that of this worktree.
+        """
         import subprocess  # costs as much as a whole `status` where Git need not be asked
 
         try:
@@ -75,7 +78,7 @@ class Git:
                 input=stdin,
                 stdin=None if stdin is not None else subprocess.DEVNULL,
                 capture_output=True,
-                env={**os.environ, "LC_ALL": "C", "GIT_LITERAL_PATHSPECS": "0"},
+                env=_environment(index),
             )
         except FileNotFoundError:
             raise ProjectError("git is not installed, or not on the PATH") from None
@@ -108,7 +111,7 @@ class Git:
     def resolve(self, revision: str) -> str:
         """Return the commit id of a revision, or raise `UsageError`."""
         out = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}", check=False)
-        if not out.strip():
+        if len(out.split()) != 1 or out.startswith(b"^"):
             raise UsageError(f"{show(revision)!r} is no revision here", hint="See `git log` and `git branch -a`.")
         return out.decode().strip()
 
@@ -132,20 +135,34 @@ class Git:
         yield from self._contents(found)
 
     def metas_in_history(self, suffix: str) -> Iterator[tuple[str, bytes]]:
-        """Yield (path, bytes) of every version of every meta file that any ref, HEAD or staged change holds."""
-        pattern = f":(top,glob){self.prefix}/**/*{suffix}" if self.prefix else f":(top,glob)**/*{suffix}"
-        # --full-history: without it, Git leaves out side branches whose changes a merge did not take.
-        listed = self.run("rev-list", "--objects", "--all", "--full-history", "--sparse", "--", pattern)
-        found = []
-        for line in listed.split(b"\n"):
-            name, _, raw = line.partition(b" ")
-            if raw.endswith(suffix.encode()):
-                found.append((name.decode(), self._relative(raw)))
-        for line in self.run("ls-files", "-s", "-z", "--", pattern).split(b"\0"):
-            head, _, raw = line.partition(b"\t")
-            if raw:
-                found.append((head.split()[1].decode(), self._relative(raw)))
-        yield from self._contents(sorted(set(found)))
+        """Yield (path, bytes) of every version of every meta file.
+
+        That is what any ref, reflog (so every stash) or HEAD reaches, and what is staged in any worktree.
+        """
+        place = ["--", f":(top,literal){self.prefix}"] if self.prefix else []
+        # What each commit changed against each parent: a merge hides no side branch, and no path is left out.
+        listed = self.run(
+            "log", "--all", "--reflog", "--full-history", "-m", "--root", "--raw", "--no-abbrev", "--no-renames",
+            "--no-ext-diff", "--no-textconv", "-z", "--format=", *place,
+        )  # fmt: skip
+        found = set()
+        fields = listed.split(b"\0")
+        for change, raw in zip(fields[::2], fields[1::2], strict=False):
+            _, mode, _, name, _ = change.strip(b"\n").split()
+            if mode.startswith(b"100") and raw.endswith(suffix.encode()):
+                found.add((name.decode(), self._relative(raw)))
+        for index in self._indexes():
+            for line in self.run("ls-files", "-s", "-z", "--full-name", *place, index=index).split(b"\0"):
+                head, _, raw = line.partition(b"\t")
+                if raw.endswith(suffix.encode()) and head.startswith(b"100"):
+                    found.add((head.split()[1].decode(), self._relative(raw)))
+        yield from self._contents(sorted(found))
+
+    def _indexes(self) -> list[str]:
+        base = os.path.join(self.common_dir, "worktrees")
+        folders = [os.path.join(base, name) for name in sorted(os.listdir(base))] if os.path.isdir(base) else []
+        found = [os.path.join(folder, "index") for folder in (self.common_dir, self.git_dir, *folders)]
+        return [path for path in dict.fromkeys(found) if os.path.exists(path)]
 
     def _relative(self, raw: bytes) -> str:
         path = raw.decode(errors="surrogateescape")
@@ -166,6 +183,12 @@ class Git:
             if head[1] == b"blob":
                 yield path, out[end + 1 : end + 1 + size]
             at = end + 1 + size + 1
+
+
+def _environment(index: str) -> dict[str, str]:
+    """Return the environment without what would change the meaning of our calls."""
+    found = {name: text for name, text in os.environ.items() if not name.endswith("_PATHSPECS")}
+    return {**found, "LC_ALL": "C", **({"GIT_INDEX_FILE": index} if index else {})}
 
 
 def _follow(mark: str) -> str | None:

@@ -17,8 +17,14 @@ MAX_NAME = 255  # bytes of one part, as on most file systems
 MAX_PATH = 4096
 MAX_DEPTH = 512
 
-# Code points that HFS+ ignores when it compares names: ".g\u200cit" opens ".git" there.
-_IGNORABLE = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF])
+# Code points that some file system ignores when it compares names: ".g\u200cit" opens ".git" on HFS+. Unicode calls
+# them default ignorable; folders that fold case on ext4 and f2fs skip them all.
+_IGNORABLE_RANGES = (
+    (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F),
+    (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF),
+    (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
+)  # fmt: skip
+_IGNORABLE = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in _IGNORABLE_RANGES) + "]")
 _PRIVATE = (".git", ".dvc-like")
 # NTFS short names ("git~1", and its hashed form after four clashes "gi7eb8~1").
 _SHORT_NAME = re.compile(r"(git|gi[0-9a-f]{4}|dvc-li|dv[0-9a-f]{4})~[0-9]")
@@ -63,7 +69,7 @@ def check_name(name: str) -> str:
 
 def is_private(name: str) -> bool:
     """Tell whether some file system could take `name` for ``.git`` or ``.dvc-like``."""
-    folded = unicodedata.normalize("NFKC", name.translate(_IGNORABLE)).casefold()
+    folded = unicodedata.normalize("NFKC", _IGNORABLE.sub("", name)).casefold()
     stem = folded.partition(":")[0].rstrip(". ")  # NTFS drops dots, blanks and ":stream"
     return stem in _PRIVATE or _SHORT_NAME.fullmatch(stem) is not None
 

@@ -140,14 +140,20 @@ def file_system(path: Path) -> str:
     return found
 
 
+def device(path: Path) -> str:
+    """The name of the block device that holds `path`, such as ``sda1``; empty when there is none."""
+    number = path.stat().st_dev
+    link = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
+    return link.resolve().name if link.exists() else ""
+
+
 def keeps_journal(path: Path) -> bool:
     """False for ext4 without a journal, which skips inodes freed in the last minutes: creating files after a large
     deletion then costs ten times as much, and no ratio means anything."""
-    if file_system(path) != "ext4" or not Path("/proc/fs/jbd2").is_dir():
+    journals = Path("/proc/fs/jbd2")
+    if file_system(path) != "ext4" or not journals.is_dir():
         return True
-    number = path.stat().st_dev
-    device = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}").resolve().name
-    return any(Path("/proc/fs/jbd2").glob(f"{device}-*"))
+    return any(journals.glob(f"{device(path)}-*"))
 
 
 def can_clone(folder: Path) -> bool:
@@ -175,6 +181,7 @@ def _processor() -> str:
 def machine(work: Path) -> dict[str, str]:
     """What a reader must know about the machine; nothing that identifies it."""
     kind = file_system(work)
+    kind += " on a loop device" if device(work).startswith("loop") else ""
     kind += ", copies share blocks" if can_clone(work) else ""
     kind += "" if keeps_journal(work) else " without a journal (unfit for benchmarks)"
     return {

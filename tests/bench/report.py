@@ -170,9 +170,10 @@ def page(run: Run, before: str = "") -> str:
 
 INTRODUCTION = """\
 Run it from the root of the repository, with `dvc-like` installed. It generates its data from a seed, installs DVC
-3.67 into an environment of its own, and needs git, about 15 GB of disk and an hour; `--scale 0.05` is a smoke run,
+3.67 into an environment of its own, and needs git, about 30 GB of disk and an hour; `--scale 0.05` is a smoke run,
 `--no-dvc` leaves DVC out, `--jobs add-100k,status-100k` picks jobs, `--work DIR` keeps the data for the next run and
-chooses the file system.
+chooses the file system. On ext4 without a journal no ratio means anything: it creates files ten times slower for
+minutes after a large deletion.
 
 Every round runs the floor, the references, dvc-like and DVC in turn, each from a freshly prepared state that is not
 timed, with dirty pages written and data in the page cache. This page: seed {seed:g}, scale {scale:g}, {rounds:g} rounds

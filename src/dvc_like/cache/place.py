@@ -27,7 +27,8 @@ def parse_types(text: str) -> tuple[str, ...]:
     for word in types:
         if word not in LINK_TYPES:
             raise ConfigError(f"cache.type holds {word!r}", hint=f"Choose from: {', '.join(LINK_TYPES)}.")
-    return (types or DEFAULT_TYPES) + (() if "copy" in types else ("copy",))
+    types = types or DEFAULT_TYPES
+    return types if "copy" in types else (*types, "copy")
 
 
 class Placed(NamedTuple):
@@ -66,7 +67,11 @@ class Placer:
                     break
             placed = folder.lstat(target)
             if replace:
-                folder.rename(target, name)
+                try:
+                    folder.rename(target, name)
+                except OSError:
+                    folder.unlink(target)
+                    raise
                 placed = folder.lstat(name)
             if placed.st_ino == status.st_ino and placed.st_dev == status.st_dev:
                 self._cache.trust.set(digest, signature(placed), fingerprint)  # a new link moves the ctime

@@ -9,6 +9,7 @@ record in `Trust` is hashed before it is used.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from typing import NamedTuple
 from .. import digest as digests
 from ..digest import HEX_LENGTH, Digest, file_key, tree_key
 from ..errors import CorruptData, UnsafePath
-from ..fsutil import CHUNK, READ, Dir, is_temp, read_all, signature
+from ..fsutil import CHUNK, READ_USER, Dir, is_temp, read_all, signature
 from .trust import Trust
 
 
@@ -39,12 +40,16 @@ class Cache:
     """One cache folder. Reading needs no lock; see `cache.writer` for how objects get in."""
 
     def __init__(self, root: str, trust_path: str) -> None:
-        os.makedirs(root, exist_ok=True)
         _refuse_links(root)
         self.root = root
-        self.top = Dir.open_root(root)
+        try:
+            os.makedirs(root, exist_ok=True)
+            self.top = Dir.open_root(root)
+        except OSError:
+            self.top = Dir(root, None)  # cannot be made here: an empty cache, until something is to be stored
         self.trust = Trust(trust_path)
         self.set_aside: list[Digest] = []  # found damaged by this process
+        self._linked: dict[str, bool] = {}
 
     def path(self, digest: Digest) -> str:
         """Return where the file object lies, whether it is there or not."""
@@ -64,15 +69,16 @@ class Cache:
 
     def has(self, digest: Digest) -> bool:
         """Tell whether a file object is there. It may be damaged: `ensure` looks closer."""
-        return self._is_file(file_key(digest))
+        return self.has_key(file_key(digest))
 
     def has_tree(self, digest: Digest) -> bool:
         """Tell whether a tree object is there."""
-        return self._is_file(tree_key(digest))
+        return self.has_key(tree_key(digest))
 
-    def _is_file(self, key: str) -> bool:
+    def has_key(self, key: str) -> bool:
+        """Tell whether an object lies under a key; one in the trash is taken back."""
         try:
-            return stat.S_ISREG(self.top.lstat(key).st_mode)
+            return not self.is_linked(key) and stat.S_ISREG(self.top.lstat(key).st_mode)
         except (FileNotFoundError, NotADirectoryError):
             return self.revive(key)
 
@@ -118,10 +124,23 @@ class Cache:
         self._put_aside(key, digest)
         return None
 
+    def _open_below(self, key: str) -> int:
+        """Open an object without following a link in any part of its key; a pipe there must not make us wait."""
+        if not self.is_linked(key):
+            return self.top.open(key, READ_USER)
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), key)
+
+    def is_linked(self, key: str) -> bool:
+        """Tell whether the shard of a key is a link, so that nothing in it is ours. Looked at once."""
+        shard = key.rpartition("/")[0]
+        if shard not in self._linked:
+            self._linked[shard] = os.path.islink(f"{self.root}/{shard}")
+        return self._linked[shard]
+
     def _open_file(self, key: str) -> int | None:
         for _ in range(2):
             try:
-                fd = self.top.open(key, READ)
+                fd = self._open_below(key)
             except (FileNotFoundError, NotADirectoryError):
                 if not self.revive(key):
                     return None
@@ -181,24 +200,18 @@ class Cache:
 
     def _put_aside(self, key: str, digest: Digest) -> None:
         """Move a damaged object to ``bad/``: never delivered again, never deleted either."""
-        self._move(key, f"bad/{key.replace('/', '-')}.{os.getpid()}-{len(self.set_aside)}")
+        self.move(key, f"bad/{key.replace('/', '-')}.{os.getpid()}-{len(self.set_aside)}")
         self.trust.drop(digest)
         self.set_aside.append(digest)
-
-    def discard(self, item: Object) -> None:
-        """Move an object to the trash, from where `Cache` itself takes it back when it is asked for."""
-        self._move(item.key, f"trash/{item.key}")
-        os.utime(f"{self.root}/trash/{item.key}")
-        if not item.is_tree:
-            self.trust.drop(item.digest)
 
     def revive(self, key: str) -> bool:
         """Take an object out of the trash again; tell whether it was there."""
         if not os.path.lexists(f"{self.root}/trash/{key}"):
             return False
-        return self._move(f"trash/{key}", key)
+        return self.move(f"trash/{key}", key)
 
-    def _move(self, old: str, new: str) -> bool:
+    def move(self, old: str, new: str) -> bool:
+        """Rename within the cache's folder; tell whether it was there."""
         try:
             os.makedirs(os.path.dirname(f"{self.root}/{new}"), exist_ok=True)
             os.replace(f"{self.root}/{old}", f"{self.root}/{new}")
@@ -207,21 +220,6 @@ class Cache:
         except OSError as error:
             raise CorruptData(f"cannot move {self.root}/{old} aside: {error.strerror}") from None
         return True
-
-    def trashed(self) -> Iterator[tuple[str, os.stat_result]]:
-        """Yield key and stat of everything in the trash."""
-        top = f"{self.root}/trash"
-        for folder, _, names in os.walk(top):
-            for name in names:
-                path = os.path.join(folder, name)
-                yield os.path.relpath(path, top).replace(os.sep, "/"), os.lstat(path)
-
-    def delete_trashed(self, key: str) -> None:
-        """Delete one key of the trash for good."""
-        path = f"{self.root}/trash/{key}"
-        with contextlib.suppress(OSError):
-            os.chmod(path, stat.S_IREAD | stat.S_IWRITE)
-        os.unlink(path)
 
     def close(self) -> None:
         """Save the records and give the folder back."""

@@ -7,8 +7,6 @@ hashed again.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sqlite3
 import threading
 
@@ -16,6 +14,7 @@ import xxhash
 
 from ..digest import FINGERPRINT_SIZE, HEX_LENGTH, Digest
 from ..fsutil import SIGNATURE
+from ..statefile import StateFile
 
 VERSION = 1
 _TAIL = SIGNATURE.size + FINGERPRINT_SIZE
@@ -26,32 +25,10 @@ class Trust:
     """Digest to (signature, fingerprint). Writes gather until `save`; safe to share between threads."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self._file = StateFile(path, VERSION, "CREATE TABLE shard (name TEXT PRIMARY KEY, records BLOB, sum BLOB)")
         self._shards: dict[str, dict[bytes, Record]] = {}
         self._changes: dict[str, dict[bytes, Record | None]] = {}
         self._mutex = threading.Lock()
-        self._database = self._open()
-
-    def _open(self) -> sqlite3.Connection | None:
-        for _ in range(2):
-            try:
-                database = sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
-                database.execute("PRAGMA synchronous=OFF")
-                database.execute("PRAGMA journal_mode=TRUNCATE")
-                (version,) = database.execute("PRAGMA user_version").fetchone()
-                if version != VERSION:
-                    database.executescript(
-                        "BEGIN IMMEDIATE; DROP TABLE IF EXISTS shard;"
-                        "CREATE TABLE shard (name TEXT PRIMARY KEY, records BLOB, sum BLOB);"
-                        f"PRAGMA user_version={VERSION}; COMMIT"
-                    )
-                return database
-            except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError) and "not a database" not in str(error):
-                    return None
-                with contextlib.suppress(OSError):
-                    os.unlink(self._path)
-        return None
 
     def get(self, digest: Digest) -> Record | None:
         """Return what was recorded of an object."""
@@ -80,51 +57,44 @@ class Trust:
     def save(self) -> None:
         """Merge the changes into the file; other processes may have written meanwhile."""
         with self._mutex:
-            if self._database is None or not self._changes:
-                return
-            try:
-                self._database.execute("BEGIN IMMEDIATE")
+            if self._changes:
+                self._file.write(self._merge)
                 for name, changes in self._changes.items():
-                    shard = self._load(name)
-                    for key, record in changes.items():
-                        if record is None:
-                            shard.pop(key, None)
-                        else:
-                            shard[key] = record
-                    self._shards[name] = shard
-                    blob = b"".join([key + record[0] + record[1] for key, record in sorted(shard.items())])
-                    self._database.execute(
-                        "INSERT OR REPLACE INTO shard VALUES (?,?,?)", (name, blob, xxhash.xxh3_64_digest(blob))
-                    )
-                self._database.execute("COMMIT")
+                    _apply(self._shards.setdefault(name, {}), changes)  # also where nothing could be written
                 self._changes.clear()
-            except sqlite3.Error:
-                with contextlib.suppress(sqlite3.Error):
-                    self._database.execute("ROLLBACK")
+
+    def _merge(self, database: sqlite3.Connection) -> None:
+        for name, changes in self._changes.items():
+            shard = self._load(name)
+            _apply(shard, changes)
+            self._shards[name] = shard
+            blob = b"".join([key + record[0] + record[1] for key, record in sorted(shard.items())])
+            database.execute("INSERT OR REPLACE INTO shard VALUES (?,?,?)", (name, blob, xxhash.xxh3_64_digest(blob)))
 
     def close(self) -> None:
         """Save and give the file back."""
         self.save()
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+        self._file.close()
 
     def _load(self, name: str) -> dict[bytes, Record]:
-        if self._database is None:
+        found = self._file.read("SELECT records, sum FROM shard WHERE name = ?", name)
+        blob, checksum = found[0] if found else (b"", None)
+        if not isinstance(blob, bytes) or xxhash.xxh3_64_digest(blob) != checksum:
             return {}
-        try:
-            found = self._database.execute("SELECT records, sum FROM shard WHERE name = ?", (name,)).fetchone()
-        except sqlite3.Error:
-            return {}
-        if found is None or xxhash.xxh3_64_digest(found[0]) != found[1]:
-            return {}
-        blob: bytes = found[0]
         width = HEX_LENGTH[name.partition("/")[0]] // 2
         size, middle = width + _TAIL, width + SIGNATURE.size
         return {
             blob[at : at + width]: (blob[at + width : at + middle], blob[at + middle : at + size])
             for at in range(0, len(blob), size)
         }
+
+
+def _apply(shard: dict[bytes, Record], changes: dict[bytes, Record | None]) -> None:
+    for key, record in changes.items():
+        if record is None:
+            shard.pop(key, None)
+        else:
+            shard[key] = record
 
 
 def _split(digest: Digest) -> tuple[str, bytes]:

@@ -10,26 +10,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import queue
 import threading
 from itertools import count
-from typing import NamedTuple
 
 from .. import digest as digests
 from ..digest import Digest, file_key, tree_key
 from ..errors import CorruptData, LockHeld, UnsafePath
-from ..fsutil import (
-    CHUNK,
-    CREATE,
-    clone,
-    flush_filesystem,
-    lock,
-    read_all,
-    signature,
-    temp_name,
-    write_all,
-)
+from ..fsutil import CREATE, Dir, clone, flush_filesystem, read_all, signature, temp_name, write_all
+from ..locks import is_same_file, lock
 from ..progress import Task
+from .pump import Stored, pump
 from .store import Cache
 
 SMALL = 1 << 20  # up to this size a file is read into memory whole
@@ -41,14 +31,6 @@ _READ_ONLY = 0o444
 
 
 _Batch = dict[str, tuple[str, Digest | None, bytes]]  # key -> temporary name, digest of a file, fingerprint
-
-
-class Stored(NamedTuple):
-    """What storing a file found out about it."""
-
-    digest: Digest
-    fingerprint: bytes
-    size: int
 
 
 class Writer:
@@ -65,9 +47,10 @@ class Writer:
         self._pending: _Batch = {}
         self._under_way: _Batch = {}
         self._serial = count()
-        self._shards: set[str] = set()  # known to be no links
+        self._open: set[str] = set()  # temporary files that are not enlisted yet
         self._marks = contextlib.ExitStack()
         self._flushing: threading.Thread | None = None
+        self._aside = False  # whether a batch was flushed in a thread since the names were put on disk
         self._flush_error: list[BaseException] = []
 
     def __enter__(self) -> Writer:
@@ -75,20 +58,29 @@ class Writer:
         os.makedirs(marks, exist_ok=True)
         self._ignore_everything()
         self._sweep(marks)
-        name = temp_name()
-        self._prefix = name + "-"
-        path = os.path.join(marks, name)
-        self._marks.enter_context(lock(path, timeout=5))
-        self._marks.callback(os.unlink, path)
+        self._mark = self._hold_mark(marks)
+        self._prefix = os.path.basename(self._mark) + "-"
         return self
+
+    def _hold_mark(self, marks: str) -> str:
+        """Make and lock a mark; another writer may sweep it between the two, then it is made again."""
+        while True:
+            path = os.path.join(marks, temp_name())
+            with contextlib.suppress(LockHeld), contextlib.ExitStack() as stack:
+                held = stack.enter_context(lock(path, timeout=5))
+                if is_same_file(held, path):
+                    self._marks = stack.pop_all()
+                    return path
 
     def __exit__(self, kind: object, *exc: object) -> None:
         try:
             # What was read before Ctrl-C is whole: keeping it spares the next run the work.
-            if kind is None or kind is KeyboardInterrupt:
+            if kind is None or (kind is KeyboardInterrupt and not self._under_way):
                 self.flush()
         finally:
             self._throw_away()
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._mark)
             self._marks.close()
 
     def _ignore_everything(self) -> None:
@@ -104,7 +96,9 @@ class Writer:
         for name in os.listdir(marks):
             path = os.path.join(marks, name)
             try:
-                with lock(path, timeout=0):
+                with lock(path, timeout=0, create=False) as held:
+                    if not is_same_file(held, path):
+                        continue
                     for folder, _, files in os.walk(os.path.join(self.cache.root, "files")):
                         for left in files:
                             if left.startswith(name + "-"):
@@ -192,14 +186,17 @@ class Writer:
         return self._reflink
 
     def _temp_beside(self, key: str) -> str:
+        return f"{self._refuse_link(key)}/{self._prefix}{next(self._serial):x}"
+
+    def _refuse_link(self, key: str) -> str:
+        """Return the shard of a key, which must not be a link."""
         shard = key.rpartition("/")[0]
-        if shard not in self._shards:
-            if os.path.islink(f"{self.cache.root}/{shard}"):
-                raise UnsafePath(f"{self.cache.root}/{shard} is a link; nothing is written through it")
-            self._shards.add(shard)
-        return f"{shard}/{self._prefix}{next(self._serial):x}"
+        if self.cache.is_linked(key):
+            raise UnsafePath(f"{self.cache.root}/{shard} is a link; nothing is written through it")
+        return shard
 
     def _open_temp(self, temp: str) -> int:
+        self._open.add(temp)
         try:
             return self.cache.top.open(temp, CREATE, _READ_ONLY)
         except FileNotFoundError:
@@ -208,15 +205,19 @@ class Writer:
 
     def _enlist(self, key: str, temp: str, digest: Digest | None, fast: bytes) -> None:
         with self._mutex:
+            if self._flush_error:
+                raise self._flush_error[0]  # the disk failed meanwhile: no use in going on
             if key in self._pending or key in self._under_way:  # another thread brought the same bytes
                 self.cache.top.unlink(temp)
+            else:
+                self._pending[key] = (temp, digest, fast)
+            self._open.discard(temp)
+            busy = self._flushing is not None and self._flushing.is_alive()
+            if len(self._pending) < BATCH_FILES or busy:
                 return
-            self._pending[key] = (temp, digest, fast)
-            if len(self._pending) < BATCH_FILES or (self._flushing is not None and self._flushing.is_alive()):
-                return
-            batch, self._pending = self._pending, {}
-            self._under_way = batch
-            self._flushing = threading.Thread(target=self._flush_aside, args=(batch,), daemon=True)
+            self._under_way, self._pending = self._pending, {}
+            self._aside = True
+            self._flushing = threading.Thread(target=self._flush_aside, args=(self._under_way,), daemon=True)
             self._flushing.start()
 
     def _flush_aside(self, batch: _Batch) -> None:
@@ -233,7 +234,7 @@ class Writer:
         try:
             cloned = self._clone(fd, out)
             # A clone shares no page cache with its source: hash the source, which is warm or gets so.
-            stored = _pump(fd, None if cloned else out, self.algorithm, task)
+            stored = pump(fd, None if cloned else out, self.algorithm, task)
             changed = cloned and signature(before) != signature(os.fstat(fd))
         except BaseException:
             self.cache.top.unlink(temp)
@@ -260,7 +261,9 @@ class Writer:
             self._under_way, self._pending = self._pending, {}
         if self._under_way:
             self._name(self._under_way)
-        self._under_way = {}
+        keys, self._under_way = list(self._under_way), {}
+        _names_to_disk(self.cache.top, keys, many=self._aside)
+        self._aside = False
         self.cache.trust.save()
 
     def _wait(self) -> None:
@@ -272,9 +275,10 @@ class Writer:
         self._under_way = {}
 
     def _name(self, batch: _Batch) -> None:
-        self._to_disk([temp for temp, _, _ in batch.values()])
+        _to_disk(self.cache.top, [temp for temp, _, _ in batch.values()])
         top = self.cache.top
         for key, (temp, digest, fast) in batch.items():
+            self._refuse_link(key)
             try:
                 top.rename(temp, key)
             except FileNotFoundError:  # a big file: its shard was not known when it was opened
@@ -283,29 +287,43 @@ class Writer:
             if digest is not None:
                 self.cache.trust.set(digest, signature(top.lstat(key)), fast)
 
-    def _to_disk(self, temps: list[str]) -> None:
-        if len(temps) > FSYNC_UP_TO and self.cache.top.fd is not None:
-            flush_filesystem(self.cache.top.fd)
-            return
-        for temp in temps:
-            fd = self.cache.top.open(temp, os.O_RDONLY)
-            try:
-                os.fsync(fd)
-            except OSError as error:
-                if error.errno not in (errno.EBADF, errno.EINVAL):  # Windows wants a writable descriptor
-                    raise
-            finally:
-                os.close(fd)
-
     def _throw_away(self) -> None:
         """Remove what has no name yet; after a flush that went well there is nothing."""
         if self._flushing is not None:
             self._flushing.join()
-        left = [*self._under_way.values(), *self._pending.values()]
+        enlisted = [temp for temp, _, _ in (*self._under_way.values(), *self._pending.values())]
         self._under_way, self._pending = {}, {}
-        for temp, _, _ in left:
+        for temp in (*enlisted, *self._open):
             with contextlib.suppress(OSError):
                 self.cache.top.unlink(temp)
+
+
+def _names_to_disk(top: Dir, keys: list[str], *, many: bool) -> None:
+    """Put the new names on disk too: what points to them is written next."""
+    shards = {key.rpartition("/")[0] for key in keys}
+    if many or len(shards) > FSYNC_UP_TO:
+        if top.fd is not None:
+            flush_filesystem(top.fd)
+        return
+    for shard in shards:
+        with top.descend(shard) as folder:
+            if folder.fd is not None:
+                os.fsync(folder.fd)
+
+
+def _to_disk(top: Dir, temps: list[str]) -> None:
+    if len(temps) > FSYNC_UP_TO and top.fd is not None:
+        flush_filesystem(top.fd)
+        return
+    for temp in temps:
+        fd = top.open(temp, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        except OSError as error:
+            if error.errno not in (errno.EBADF, errno.EINVAL):  # Windows wants a writable descriptor
+                raise
+        finally:
+            os.close(fd)
 
 
 class Incoming:
@@ -351,45 +369,3 @@ class Incoming:
         os.close(self._fd)
         self._fd = None
         return True
-
-
-def _pump(source: int, target: int | None, algorithm: str, task: Task | None) -> Stored:
-    """Read a big file once; hash it in a second thread while the first one reads on and writes."""
-    slow, fast = digests.hasher(algorithm), digests.new_fingerprint()
-    chunks: queue.SimpleQueue[memoryview | None] = queue.SimpleQueue()
-    free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
-    for _ in range(3):
-        free.put(bytearray(CHUNK))
-
-    def digest_chunks() -> None:
-        while (chunk := chunks.get()) is not None:
-            fast.update(chunk)
-            slow.update(chunk)
-            free.put(chunk.obj)  # type: ignore[arg-type]
-
-    worker = threading.Thread(target=digest_chunks, daemon=True)
-    worker.start()
-    total = 0
-    try:
-        while True:
-            buffer = free.get()
-            length = os.readv(source, [buffer]) if hasattr(os, "readv") else _read_into(source, buffer)
-            if not length:
-                break
-            view = memoryview(buffer)[:length]
-            chunks.put(view)
-            total += length
-            if task is not None:
-                task.advance(size=length)
-            if target is not None:
-                write_all(target, view)
-    finally:
-        chunks.put(None)
-        worker.join()
-    return Stored(digests.finish(algorithm, slow), fast.digest(), total)
-
-
-def _read_into(fd: int, buffer: bytearray) -> int:
-    data = os.read(fd, len(buffer))
-    buffer[: len(data)] = data
-    return len(data)

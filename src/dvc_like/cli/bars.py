@@ -74,13 +74,11 @@ class _Task:
                 self._print(now)
 
     def _share(self) -> float | None:
-        """Return how much is done, by bytes where they are known and dominate, else by files."""
-        shares = [
-            done / whole
-            for done, whole in ((self._size, self._all_size), (self._files, self._all_files))
-            if whole and done <= whole
-        ]
-        return min(shares) if shares else None
+        """Return how much is done: by bytes where all that come are known, else by files."""
+        for done, whole in ((self._size, self._all_size), (self._files, self._all_files)):
+            if whole and done <= whole:
+                return done / whole
+        return None
 
     def _counts(self) -> str:
         files = f"{self._files:,}" + (f"/{self._all_files:,}" if self._all_files else "") + " files"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import click
@@ -70,13 +69,8 @@ def command(name: str, *, examples: str = "") -> Callable[[Callable[..., None]],
 
 
 def level_option(function: Any) -> Any:
-    """Add the choice of the configuration file; the function gets `level`, ``project`` unless told otherwise."""
-
-    @wraps(function)
-    def with_level(*arguments: Any, level: str | None, **options: Any) -> Any:
-        return function(*arguments, level=level or "project", **options)
-
-    found: Any = with_level
+    """Add the choice of the configuration file; the function gets `level`, None when none was chosen."""
+    found: Any = function
     for name, about in (
         ("system", "The machine's configuration."),
         ("global", "Your own configuration."),

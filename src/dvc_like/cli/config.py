@@ -35,7 +35,7 @@ def command(
     unset: bool,
     list_all: bool,
     show_origin: bool,
-    level: str,
+    level: str | None,
 ) -> None:
     """Read setting NAME, or set it to VALUE.
 
@@ -46,7 +46,7 @@ def command(
     if list_all:
         if name is not None or unset:
             raise click.UsageError("--list takes no NAME")
-        values = [one for one in config.values if level == "project" or one.level == level]
+        values = [one for one in config.values if level in (None, one.level)]
         console.document(
             "config",
             {"values": [{"name": v.name, "value": v.text, "level": v.level, "path": v.path} for v in values]},
@@ -61,12 +61,13 @@ def command(
     if unset or value is not None:
         if unset and value is not None:
             raise click.UsageError("--unset takes no VALUE")
+        level = level or "project"
         if level not in config.files:
             raise NoProject("there is no project here for this level", hint="Add --global, or run `dvc-like init`.")
         set_setting(config, setting, None if unset else value, level=level)
         console.document("config", {"name": setting, "value": value})
         return
-    found = config.find(setting)
+    found = config.find(setting, level)
     console.document(
         "config", {"name": setting, "value": found.text if found else None, "path": found.path if found else None}
     )

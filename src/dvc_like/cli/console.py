@@ -29,6 +29,7 @@ class Console:
         self.debug = False
         self._colour = None if "NO_COLOR" not in os.environ else False
         self._bars: Bars | None = None
+        self._documented = False
 
     @property
     def progress(self) -> Progress:
@@ -55,9 +56,11 @@ class Console:
             click.echo(text, color=self._colour)
 
     def document(self, name: str, content: dict[str, Any]) -> None:
-        """Print the command's JSON document, if it is wanted."""
-        if self.json:
+        """Print the command's JSON document, if it is wanted; there is one, the first."""
+        if self.json and not self._documented:
             import json
+
+            self._documented = True
 
             click.echo(json.dumps({"schema": f"dvc-like/{name}/1", **content}, ensure_ascii=False))
 

@@ -86,8 +86,11 @@ def command(
         console.say(f"{human_size(one.item.size):>9}  {name}")
     if dry_run and len(shown) < len(found.garbage):
         console.say(f"... and {len(found.garbage) - len(shown):,} more (-v shows all)")
-    verb = "would go to the trash" if dry_run else "moved to the trash (dvc-like gc --undo takes them back)"
-    console.say(f"{plural(len(found.garbage), 'object')}, {human_size(found.size)}, {verb}")
+    if found.garbage:
+        verb = "would go to the trash" if dry_run else "moved to the trash (dvc-like gc --undo takes them back)"
+        console.say(f"{plural(len(found.garbage), 'object')}, {human_size(found.size)}, {verb}")
+    else:
+        console.say("There is nothing to free.")
     console.say(f"{found.kept:,} kept, {found.young:,} spared for being young")
     if found.deleted:
         console.say(f"{plural(found.deleted, 'object')}, {human_size(found.deleted_size)}, deleted for good")

@@ -12,7 +12,11 @@ from .command import command as make_command
 from .console import Console
 
 
-@click.group("remote", context_settings=CONTEXT)
+@click.group(
+    "remote",
+    context_settings=CONTEXT,
+    epilog="\b\nExamples:\n  dvc-like remote add -d storage /mnt/store\n  dvc-like remote list",
+)
 @common_options
 def command() -> None:
     """Name the places where data goes.
@@ -35,18 +39,18 @@ def command() -> None:
 @click.option("-f", "--force", is_flag=True, help="Replace a remote of that name.")
 @level_option
 @pass_console
-def add(console: Console, name: str, url: str, default: bool, force: bool, level: str) -> None:
+def add(console: Console, name: str, url: str, default: bool, force: bool, level: str | None) -> None:
     """Record a remote called NAME at URL: a folder, or scheme://..."""
     project = Project.find()
     kept_local = remotes.holds_secret(url)
-    stored = remotes.add(project, name, url, default=default, force=force, level=level)
+    stored = remotes.add(project, name, url, default=default, force=force, level=level or "project")
     console.document("remote-add", {"name": name, "url": stored, "default": default})
     console.say(f"remote {name} added{' as default' if default else ''}: {show(stored)}")
-    if kept_local and level == "project":
+    if kept_local and level in (None, "project"):
         console.say("The url holds a password: it is kept in .dvc-like/config.local, which Git does not track.")
 
 
-@make_command("list")
+@make_command("list", examples="dvc-like remote list")
 @pass_console
 def list_remotes(console: Console) -> None:
     """List the remotes; the default is marked."""
@@ -75,15 +79,15 @@ def list_remotes(console: Console) -> None:
 @click.option("-u", "--unset", is_flag=True, help="Remove the option.")
 @level_option
 @pass_console
-def modify(console: Console, name: str, option: str, value: str | None, unset: bool, level: str) -> None:
+def modify(console: Console, name: str, option: str, value: str | None, unset: bool, level: str | None) -> None:
     """Set OPTION of a remote to VALUE."""
     if (value is None) != unset:
         raise click.UsageError("give a VALUE, or --unset and none")
-    remotes.modify(Project.find(), name, option, value, level=level)
+    remotes.modify(Project.find(), name, option, value, level=level or "project")
     console.document("remote-modify", {"name": name, "option": option})
 
 
-@make_command("remove")
+@make_command("remove", examples="dvc-like remote remove backup")
 @click.argument("name")
 @pass_console
 def remove(console: Console, name: str) -> None:
@@ -92,7 +96,7 @@ def remove(console: Console, name: str) -> None:
     console.document("remote-remove", {"name": name})
 
 
-@make_command("rename")
+@make_command("rename", examples="dvc-like remote rename storage main")
 @click.argument("name")
 @click.argument("new")
 @pass_console
@@ -102,12 +106,12 @@ def rename(console: Console, name: str, new: str) -> None:
     console.document("remote-rename", {"name": new})
 
 
-@make_command("default")
+@make_command("default", examples="dvc-like remote default storage")
 @click.argument("name", required=False)
 @click.option("-u", "--unset", is_flag=True, help="Have no default.")
 @level_option
 @pass_console
-def default_remote(console: Console, name: str | None, unset: bool, level: str) -> None:
+def default_remote(console: Console, name: str | None, unset: bool, level: str | None) -> None:
     """Show the default remote, or make NAME the default."""
     project = Project.find()
     if name is None and not unset:
@@ -120,7 +124,7 @@ def default_remote(console: Console, name: str | None, unset: bool, level: str) 
         return
     if name is not None and unset:
         raise click.UsageError("give a NAME or --unset, not both")
-    remotes.set_default(project, name, level=level)
+    remotes.set_default(project, name, level=level or "project")
     console.document("remote-default", {"default": name})
 
 

@@ -64,11 +64,17 @@ def run(arguments: list[str]) -> int:
     gc.set_threshold(100_000, 50, 50)  # millions of small tuples, hardly a cycle among them
     console = Console()
     try:
-        code = group.main(arguments, prog_name="dvc-like", standalone_mode=False, obj=console)
+        # Not `group.main`: it turns a closed pipe into exit 1 before it can be told from a failure.
+        with group.make_context("dvc-like", list(arguments), obj=console) as context:
+            group.invoke(context)
         console.flush()
-        return code if isinstance(code, int) else 0
+        return 0
     except click.exceptions.Exit as exit_:
+        console.flush()
         return exit_.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
     except click.ClickException as error:
         return _usage(console, error)
     except DvcLikeError as error:

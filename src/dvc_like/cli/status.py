@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..errors import Differences, gathered
+from ..errors import Differences, DvcLikeError, gathered
 from ..ops.status import TargetStatus, status
 from ..paths import show
 from ..project import Project
@@ -35,17 +35,18 @@ def command(console: Console, targets: tuple[str, ...], exit_code: bool, recursi
     Files are modified, added, deleted, or absent: recorded, but never checked out here.
     """
     del recursive
-    found = status(Project.find(), targets, progress=console.progress)
+    wrong: list[DvcLikeError] = []
+    found = status(Project.find(), targets, failures=wrong, progress=console.progress)
     console.document("status", {"targets": [_as_json(one) for one in found]})
     different = [one for one in found if one.state != "unchanged" or not one.cached]
     for one in different:
         _print(console, one)
-    _summary(console, found, different)
-    problems = [one.problem for one in found if one.problem is not None]
-    if problems:
-        raise gathered(problems)
+    _summary(console, found, different, sound=not wrong)
+    if wrong:
+        raise gathered(wrong)
     if exit_code and different:
-        raise Differences(f"{plural(len(different), 'target')} differ")
+        verb = "differs" if len(different) == 1 else "differ"
+        raise Differences(f"{plural(len(different), 'target')} {verb} from what is recorded")
 
 
 def _as_json(one: TargetStatus) -> dict[str, object]:
@@ -85,16 +86,15 @@ def _print(console: Console, one: TargetStatus) -> None:
         console.say(f"  ... and {len(one.changes) - len(shown):,} more (-v shows all)")
 
 
-def _summary(console: Console, found: list[TargetStatus], different: list[TargetStatus]) -> None:
-    if not found:
+def _summary(console: Console, found: list[TargetStatus], different: list[TargetStatus], *, sound: bool) -> None:
+    """Say what comes next."""
+    if not found and sound:
         console.say("Nothing is tracked yet. Begin with: dvc-like add DATA")
-        return
-    states = {change.state for one in found for change in one.changes}
-    if not different:
+    elif not different and sound:
         console.say(f"Everything is as recorded ({plural(len(found), 'target')}).")
-    if states & {"modified", "added", "deleted"}:
+    if any(one.state == "changed" for one in found):
         console.say("To record this: dvc-like add TARGET    To go back to what is recorded: dvc-like checkout TARGET")
-    if any(not one.cached for one in found) or any(one.state == "partial" for one in found):
+    if any(not one.cached or one.state == "partial" for one in found):
         console.say("To bring what is not here: dvc-like pull")
-    elif "absent" in states:
-        console.say("To bring what is not here from the cache: dvc-like checkout")
+    elif any(one.state in ("absent", "deleted") for one in found):
+        console.say("To bring back what is not here: dvc-like checkout")

@@ -22,8 +22,8 @@ MAX_DEPTH = 32
 # Our own writing, and nearly every file there is: read without loading YAML, which costs more than a whole `status`.
 _PLAIN = re.compile(
     rb"hash: (" + digests.PATTERN.encode() + rb")\n"
-    rb"size: (0|[1-9][0-9]{0,18})\n"
-    rb"(?:files: (0|[1-9][0-9]{0,18})\n)?"
+    rb"size: (0|[1-9][0-9]{0,17})\n"
+    rb"(?:files: (0|[1-9][0-9]{0,17})\n)?"
     rb"(?:exec: (true)\n)?"
     rb"(?:remote: ([A-Za-z][A-Za-z0-9_-]{0,99})\n)?"
 )
@@ -79,6 +79,7 @@ def _parse_yaml(data: bytes, name: str) -> Meta:
             "Take one side (`git checkout --ours` or `--theirs`), run `dvc-like checkout`, then `dvc-like add`.",
         )
     try:
+        data.decode()
         document = load(data, MAX_DEPTH)
     except ValueError as error:
         raise _bad(name, f"is not a meta file: {show(str(error))[:200]}") from None

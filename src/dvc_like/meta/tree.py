@@ -16,6 +16,7 @@ from ..paths import CONTROL, check_name, is_doubtful, show
 
 HEADER = b"dvc-like tree 1\n"
 MAX_SIZE = 1 << 30
+MAX_NUMBER = (1 << 63) - 1
 
 FILE, EXECUTABLE, LINK, FOLDER = "f", "x", "l", "d"
 
@@ -81,6 +82,8 @@ def parse(data: bytes, label: str) -> list[Entry]:
             entries.append(Entry(fields[3], fields[0], int(fields[1]), fields[2]))
             if fields[0] == LINK:
                 _check_link(fields[2], int(fields[1]), label)
+    if any(entry.size > MAX_NUMBER or entry.files > MAX_NUMBER for entry in entries):
+        raise BadTree(f"{label} holds a number past {MAX_NUMBER}")
     _check_names([entry[0] for entry in entries], label)
     return entries
 
@@ -103,18 +106,20 @@ def _check_link(target: str, size: int, label: str) -> None:
 def link_stays_inside(folder_depth: int, target: str) -> bool:
     """Tell whether a relative link, `folder_depth` levels below the dataset's root, ends inside the dataset.
 
-    Decided by the text alone, so that it means the same on every machine.
+    Decided by the text alone, so that it means the same on every machine: ``..`` may only stand in front.
     """
     if target.startswith("/") or not target:
         return False
     depth = folder_depth
+    named = False
     for part in target.split("/"):
         if part == "..":
+            # After a name it could climb out of wherever that name, itself a link, leads to.
             depth -= 1
-            if depth < 0:
+            if named or depth < 0:
                 return False
         elif part not in ("", "."):
-            depth += 1
+            named = True
     return True
 
 

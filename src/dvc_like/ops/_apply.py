@@ -14,11 +14,12 @@ from .. import paths
 from ..cache.place import Placer
 from ..digest import Digest
 from ..errors import WouldOverwrite
-from ..fsutil import NO_SIGNATURE, Dir, is_temp, signature, temp_name, untrusted
+from ..fsutil import NO_SIGNATURE, Dir, signature, temp_name, untrusted
 from ..meta.tree import EXECUTABLE, FOLDER, LINK, Entry
 from ..paths import RelPath, is_below, join
 from ..progress import Task
 from ..workspace.index import Present, Row, make_row
+from ..workspace.leftovers import remove_flat, sweep
 from ..workspace.scan import Folder
 from ._session import Session
 from ._tracked import Target
@@ -64,7 +65,7 @@ class Applier:
             self._task.expect(files=len(plan.place), size=sum(entry.data_size for entry in plan.place))
         entry = root_entry(target.path, target.meta)
         with self._session.root.descend(paths.parent(target.path), create=True) as parent:
-            _sweep(parent)
+            sweep(parent)
             if target.meta.is_folder:
                 self._folder(parent, target.path, entry, seen if seen.exists else None)
             else:
@@ -105,7 +106,7 @@ class Applier:
             here, present = self._appear(parent, path, plan)
         else:
             here = parent.sub(path.rpartition("/")[2])
-            _sweep(here)
+            sweep(here)
             self._remove_files(here, path, plan)
             self._remove_folders(here, path, plan, seen)
             present = self._place_all(here, plan, staged=False)
@@ -122,7 +123,7 @@ class Applier:
             present = self._place_all(here, plan, staged=True)
             parent.rename(temp, path.rpartition("/")[2])
         except BaseException:
-            _remove_flat(parent, here, temp)
+            remove_flat(parent, here, temp)
             raise
         here.path = f"{parent.path}/{path.rpartition('/')[2]}"
         return here, present
@@ -249,24 +250,6 @@ def _blocked(here: Dir, name: str, error: OSError) -> WouldOverwrite | OSError:
             hint="Move the folder away, then check out again.",
         )
     return error
-
-
-def _sweep(here: Dir) -> None:
-    """Remove what a checkout that was killed left: whoever holds the worktree's lock is the only one to write here."""
-    for entry in [entry for entry in here.entries() if is_temp(entry.name)]:
-        with contextlib.suppress(OSError):
-            if entry.is_dir(follow_symlinks=False):
-                _remove_flat(here, here.sub(entry.name), entry.name)
-            else:
-                here.unlink(entry.name)
-
-
-def _remove_flat(parent: Dir, here: Dir, name: str) -> None:
-    with contextlib.suppress(OSError):
-        for entry in list(here.entries()):
-            here.unlink(entry.name)
-        here.close()
-        parent.rmdir(name)
 
 
 def _without_racy(row: Row, now: int) -> Row:

@@ -25,6 +25,9 @@ from ..workspace.scan import Folder, changing, file_kind, refuse_special, truste
 from ._session import Session
 from ._trees import load
 
+#: Stands for the entries of a listing that is not needed: nothing of its folder is absent.
+_ALL_HERE: dict[str, Entry] = {}
+
 
 class Builder:
     """Stores the workspace of one or more targets and makes their trees."""
@@ -70,20 +73,23 @@ class Builder:
         _refuse_escape(entry, path, depth)
         return entry
 
-    def folder(self, here: Dir, seen: Folder, base: Digest | None, depth: int = 0) -> Entry:
-        """Store a folder; `base` is its tree in the present version."""
+    def folder(self, here: Dir, seen: Folder, base: Digest | None, depth: int = 0, *, distrust: bool = False) -> Entry:
+        """Store a folder; `base` is its tree in the present version. With `distrust` all its files are read again."""
         row, name = seen.row, seen.path.rpartition("/")[2]
-        if row is not None and seen.clean and row.stored and not self._force and base in (None, row.tree):
+        distrust = distrust or self._force or row is None or not row.stored
+        if row is not None and seen.clean and not distrust and base in (None, row.tree):
             return Entry(name, FOLDER, row.size, row.tree, row.files)
-        recorded = self._recorded(seen, depth)
+        recorded = {} if distrust else self._recorded(seen, depth)
         known = set(row.names) | set(row.folders) if row is not None else set()
         entries, present = self._files(here, seen, recorded, depth)
         before = self._base_entries(seen, base, recorded, depth)
         for child_name, child in seen.folders.items():
             old = before.get(child_name)
             child_base = old.digest if old is not None and old.kind == FOLDER else None
+            if before is _ALL_HERE and child.row is not None:
+                child_base = parse(child.row.tree)
             with here.sub(child_name) as below:
-                entries.append(self.folder(below, child, child_base, depth + 1))
+                entries.append(self.folder(below, child, child_base, depth + 1, distrust=distrust))
         there = {entry.name for entry in entries}
         absent = 0
         for entry in before.values():
@@ -95,8 +101,7 @@ class Builder:
     def _recorded(self, seen: Folder, depth: int) -> dict[str, Entry]:
         """Return the entries of the tree the index knows, for the files that need not be read again."""
         row = seen.row
-        if row is None or not row.stored or self._force:
-            return {}
+        assert row is not None
         try:
             return {entry.name: entry for entry in load(self._cache, parse(row.tree), seen.path, depth)}
         except (DataMissing, CorruptData):
@@ -107,8 +112,11 @@ class Builder:
     ) -> dict[str, Entry]:
         if base is None or self._force:
             return {}
-        if recorded and seen.row is not None and seen.row.tree == base:
-            return recorded
+        if seen.row is not None and seen.row.tree == base:
+            if recorded:
+                return recorded
+            if not seen.row.absent:
+                return _ALL_HERE  # so what is not here now was deleted
         try:
             return {entry.name: entry for entry in load(self._cache, base, seen.path, depth)}
         except DataMissing as error:

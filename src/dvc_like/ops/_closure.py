@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from ..cache.store import Cache
 from ..digest import Digest, file_key, tree_key
+from ..errors import DvcLikeError, UsageError
 from ..meta.tree import FOLDER, LINK, Entry
-from ..paths import RelPath, is_below, join
+from ..paths import RelPath, is_below, join, show
 from ._tracked import Wanted
 from ._trees import check_totals, load, root_entry
 
@@ -55,6 +56,7 @@ class Closure:
 
     files: dict[Digest, Need] = field(default_factory=dict)
     levels: list[list[TreeNeed]] = field(default_factory=list)
+    unknown: set[RelPath] = field(default_factory=set)  # paths asked for that no listing has
 
 
 def load_need(cache: Cache, need: TreeNeed) -> list[Entry]:
@@ -62,6 +64,14 @@ def load_need(cache: Cache, need: TreeNeed) -> list[Entry]:
     entries = load(cache, need.digest, need.path, need.depth)
     check_totals(entries, need.size, need.files, need.path)
     return entries
+
+
+def refuse_unknown(closure: Closure) -> list[DvcLikeError]:
+    """Return an error for each path that was asked for and is in no dataset."""
+    return [
+        UsageError(f"{show(path)} is not in its dataset", hint="Check the spelling; `dvc-like add` records new files.")
+        for path in sorted(closure.unknown)
+    ]
 
 
 #: Gets one level of trees; fills in `entries` of those it can, the others are not descended into.
@@ -76,6 +86,8 @@ def close_over(wanted: Iterable[Wanted], load_level: Loader) -> Closure:
         entry = root_entry(one.target.path, one.target.meta)
         if entry.kind == FOLDER:
             whole = one.inside == one.target.path
+            if not whole:
+                found.unknown.add(one.inside)
             level.append(TreeNeed(entry.digest, one.target.path, 0, one.inside, entry.size, entry.files, whole=whole))
         else:
             found.files.setdefault(entry.digest, Need(entry.digest, entry.size, one.target.path))
@@ -83,6 +95,8 @@ def close_over(wanted: Iterable[Wanted], load_level: Loader) -> Closure:
     while level := [need for need in level if not _seen(need, seen)]:
         load_level(level)
         found.levels.append(level)
+        # Where a listing could not be had, that is the failure; what it might hold is not unknown.
+        found.unknown -= {need.inside for need in level if need.entries is None}
         level = [below for need in level for below in _below(need, found)]
     return found
 
@@ -101,6 +115,8 @@ def _below(need: TreeNeed, found: Closure) -> Iterator[TreeNeed]:
         path = join(need.path, entry.name)
         if not (is_below(path, need.inside) or is_below(need.inside, path)):
             continue
+        if path == need.inside:
+            found.unknown.discard(path)
         if entry.kind == FOLDER:
             whole = is_below(path, need.inside)
             yield TreeNeed(entry.digest, path, need.depth + 1, need.inside, entry.size, entry.files, whole=whole)

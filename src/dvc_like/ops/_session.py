@@ -14,7 +14,8 @@ from functools import cached_property
 from ..cache.store import Cache
 from ..cache.writer import Writer
 from ..errors import UnsafePath
-from ..fsutil import Dir, lock
+from ..fsutil import Dir
+from ..locks import lock
 from ..progress import SILENT, Progress, Task
 from ..project import Project
 from ..workspace.index import Index
@@ -74,7 +75,9 @@ def open_session(
         if worktree:
             stack.enter_context(_waiting_lock(project, progress, os.path.join(project.tmp, "lock"), shared=False))
         if cache:
-            path = os.path.join(project.shared_tmp, "cache.lock")
+            # In the cache itself, since several projects may share one.
+            os.makedirs(project.cache_dir, exist_ok=True)
+            path = os.path.join(project.cache_dir, "lock")
             stack.enter_context(_waiting_lock(project, progress, path, shared=cache == "shared"))
         yield Session(project, progress, stack)
 
@@ -89,7 +92,7 @@ def _make_state_folder(folder: str) -> None:
 
 def _waiting_lock(
     project: Project, progress: Progress, path: str, *, shared: bool
-) -> contextlib.AbstractContextManager[None]:
+) -> contextlib.AbstractContextManager[int]:
     def tell(holder: str) -> None:
         progress.note(f"waiting for another dvc-like{f' ({holder})' if holder else ''} to finish ...")
 

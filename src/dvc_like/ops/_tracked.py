@@ -124,7 +124,13 @@ def _walk(folder: Dir, path: RelPath, failures: list[DvcLikeError] | None) -> It
             continue
         try:
             below = folder.sub(name)
-        except (FileNotFoundError, PermissionError):
+        except FileNotFoundError:
+            continue
+        except PermissionError as error:
+            unlisted = DvcLikeError(f"{show(f'{path}/{name}' if path else name)}: {error.strerror}")
+            if failures is None:
+                raise unlisted from None
+            failures.append(unlisted)
             continue
         with below:
             yield from _walk(below, RelPath(f"{path}/{name}" if path else name), failures)
@@ -184,8 +190,11 @@ def enclosing(root: Dir, path: RelPath) -> Target | None:
     return None
 
 
-def at_revisions(project: Project, selection: Selection) -> list[Wanted]:
-    """Return what a selection means in other revisions of the repository."""
+def at_revisions(project: Project, selection: Selection, failures: list[DvcLikeError] | None = None) -> list[Wanted]:
+    """Return what a selection means in other revisions of the repository.
+
+    A meta file that cannot be read is added to `failures`, or raised when that is None.
+    """
     if project.git is None:
         raise ProjectError(
             "there is no Git here, so there are no other revisions", hint="Leave out -a, -T, -A and --rev."
@@ -195,7 +204,13 @@ def at_revisions(project: Project, selection: Selection) -> list[Wanted]:
     for path, data in _versions(project.git, selection):
         if not is_ours(data):
             continue
-        target = Target(paths.parse(path[: -len(SUFFIX)]), parse(data, path))
+        try:
+            target = Target(paths.parse(path[: -len(SUFFIX)]), parse(data, path))
+        except DvcLikeError as error:
+            if failures is None:
+                raise
+            failures.append(error)
+            continue
         for wanted in _narrow(target, named):
             found[(target.meta.digest, target.path, wanted.inside)] = wanted
     return list(found.values())
@@ -230,7 +245,7 @@ def read_all_targets(project: Project, root: Dir, selection: Selection, failures
     """
     if not selection.has_revisions:
         return select(project, root, selection.targets, failures)
-    wanted = at_revisions(project, selection)
+    wanted = at_revisions(project, selection, failures)
     here: list[DvcLikeError] = []
     wanted += select(project, root, selection.targets, here)
     failures += [error for error in here if not (wanted and isinstance(error, UsageError))]

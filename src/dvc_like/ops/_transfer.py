@@ -63,10 +63,12 @@ def transfer(items: Iterable[Item], work: Callable[[Item], None], jobs: int) -> 
     if jobs <= 1:
         run()
     else:
-        threads = [threading.Thread(target=run, daemon=True) for _ in range(jobs)]
+        threads: list[threading.Thread] = []
         try:
-            for thread in threads:
+            for _ in range(jobs):
+                thread = threading.Thread(target=run, daemon=True)
                 thread.start()
+                threads.append(thread)
             for thread in threads:
                 while thread.is_alive():
                     thread.join(0.5)  # so that Ctrl-C is heard

@@ -79,11 +79,18 @@ def in_step(entry: Entry, folder: Folder | None) -> bool:
 
 
 def pairs(
-    cache: Cache, path: RelPath, entry: Entry | None, folder: Folder | None, inside: RelPath, depth: int = 0
+    cache: Cache,
+    path: RelPath,
+    entry: Entry | None,
+    folder: Folder | None,
+    inside: RelPath,
+    depth: int = 0,
+    *,
+    absent: bool = True,
 ) -> Iterator[Pair]:
     """Walk a dataset and its workspace together, parents first; subtrees that are in step are not visited.
 
-    Only what lies on the way to `inside`, or below it, is visited.
+    Only what lies on the way to `inside`, or below it, is visited; without `absent`, not what the workspace lacks.
     """
     if not (is_below(path, inside) or is_below(inside, path)):
         return
@@ -96,5 +103,6 @@ def pairs(
         wanted = entries.get(name)
         if wanted is not None and wanted.kind != FOLDER:
             wanted = None
-        if wanted is not None or name in below_here:
-            yield from pairs(cache, join(path, name), wanted, below_here.get(name), inside, depth + 1)
+        if name in below_here or (wanted is not None and absent):
+            below = below_here.get(name)
+            yield from pairs(cache, join(path, name), wanted, below, inside, depth + 1, absent=absent)

@@ -24,6 +24,7 @@ from ..paths import RelPath, join, show
 from ..progress import SILENT, Progress
 from ..project import Project
 from ..workspace import gitignore
+from ..workspace.leftovers import sweep
 from ._build import Builder
 from ._session import Session, open_session
 from ._tracked import Target, enclosing, select, walk
@@ -40,7 +41,7 @@ class Added(NamedTuple):
 
 def add(
     project: Project,
-    targets: Sequence[str | os.PathLike[str]],
+    targets: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
     *,
     glob: bool = False,
     force: bool = False,
@@ -51,6 +52,8 @@ def add(
     A path inside a tracked folder updates only that path. With `force` everything is stored again, and a folder
     becomes exactly what is in the workspace. All targets are tried; the worst failure is raised at the end.
     """
+    if isinstance(targets, str | os.PathLike):
+        targets = [targets]  # one path is as good as a list of one
     typed = [os.fspath(target) for target in targets]
     if glob:
         typed = _expand(typed)
@@ -58,7 +61,7 @@ def add(
         raise UsageError("nothing to add: name at least one file or folder")
     with open_session(project, progress, worktree=True, cache="shared") as session:
         wanted = [(text, project.relative(text)) for text in typed]
-        return _add_all(session, wanted, force=force)
+        return _add_all(session, wanted, [], force=force)
 
 
 def commit(
@@ -66,9 +69,10 @@ def commit(
 ) -> list[Added]:
     """Record the present state of targets that are tracked already (default: all that are here)."""
     with open_session(project, progress, worktree=True, cache="shared") as session:
-        found = select(project, session.root, tuple(targets))
+        failures: list[DvcLikeError] = []
+        found = select(project, session.root, tuple(targets), failures)
         here = [wanted.inside for wanted in found if targets or _lstat(session.root, wanted.inside) is not None]
-        return _add_all(session, [(path, path) for path in here], force=force)
+        return _add_all(session, [(path, path) for path in here], failures, force=force)
 
 
 def _expand(patterns: list[str]) -> list[str]:
@@ -81,9 +85,10 @@ def _expand(patterns: list[str]) -> list[str]:
     return found
 
 
-def _add_all(session: Session, wanted: list[tuple[str, RelPath]], *, force: bool) -> list[Added]:
+def _add_all(
+    session: Session, wanted: list[tuple[str, RelPath]], failures: list[DvcLikeError], *, force: bool
+) -> list[Added]:
     """Check every target, store them in one batch, then write the pointers of those that succeeded."""
-    failures: list[DvcLikeError] = []
     sound: list[_Job] = []
     for text, path in wanted:
         try:
@@ -108,7 +113,12 @@ def _add_all(session: Session, wanted: list[tuple[str, RelPath]], *, force: bool
             done[job.root] = _Done(job, entry, read)
         writer.flush()
         builder.settle()
-    added = [_point(session, *finished) for finished in done.values()]
+    added = []
+    for finished in done.values():
+        try:
+            added.append(_point(session, *finished))
+        except (DvcLikeError, OSError) as error:
+            failures.append(_explained(error))
     if session.project.git is not None and session.project.config.flag("core.autostage"):
         _stage(session, added)
     if failures:
@@ -206,11 +216,10 @@ def _build(session: Session, builder: Builder, job: _Job, earlier: _Done | None)
         base = job.holder.meta.digest if job.holder is not None and job.holder.meta.is_folder else None
         with parent.sub(name) as folder:
             seen = session.scanner().folder(folder, job.path)
-            if seen.row is not None and not session.cache.has_tree(Digest(seen.row.tree)):
-                session.index.drop(job.path)  # the cache was emptied: nothing it vouched for counts
-                seen = session.scanner().folder(folder, job.path)
             builder.expect(seen)
-            return builder.folder(folder, seen, base)
+            # Where the cache was emptied, nothing that the index says is stored is.
+            emptied = seen.row is not None and not session.cache.has_tree(Digest(seen.row.tree))
+            return builder.folder(folder, seen, base, distrust=emptied)
 
 
 def _build_inside(session: Session, builder: Builder, job: _Job, holder: Target, root_tree: Digest) -> Entry:
@@ -260,12 +269,13 @@ def _point(session: Session, job: _Job, entry: Entry, stored: int) -> Added:
     )
     target = Target(job.root, meta)
     name = job.root.rpartition("/")[2]
-    with session.root.descend(paths.parent(job.root)) as folder:
+    with session.root.descend(paths.parent(job.root)) as folder, Dir.open_root(session.project.tmp) as aside:
+        sweep(aside)
         if session.project.git is not None:
-            gitignore.add(folder, [name])
+            gitignore.add(folder, [name], aside)
         if old == meta:
             return Added(target, "unchanged", stored)
-        folder.write(name + SUFFIX, encode(meta))
+        folder.write(name + SUFFIX, encode(meta), aside=aside)
     return Added(target, "added" if old is None else "updated", stored)
 
 

@@ -29,7 +29,7 @@ from ._apply import Applier, FolderPlan
 from ._session import Session, open_session
 from ._tracked import Target, Wanted, select
 from ._trees import Pair, pairs, root_entry
-from .status import look, same_content
+from .status import look, refuse_unknown, same_content
 
 
 class CheckedOut(NamedTuple):
@@ -163,6 +163,7 @@ def _plan(session: Session, wanted: Wanted, task: Task, *, relink: bool) -> Plan
     seen, parent = look(session, target, task)
     if parent is not None:
         parent.close()
+    refuse_unknown(session, wanted, seen)
     plan = Plan(target, wanted.inside, seen)
     entry = root_entry(target.path, target.meta)
     if target.meta.is_folder:
@@ -269,10 +270,10 @@ def _is_safe(session: Session, directory: Dir, name: str, path: str) -> bool:
 
 def _plan_removal(session: Session, plan: Plan, todo: FolderPlan, path: RelPath, recorded: Present | None) -> None:
     """Remove what the version no longer has, if it is tracked and its bytes are safe."""
-    if recorded is not None and (recorded.kind == LINK or session.cache.ensure(Digest(recorded.value))):
-        todo.unlink.append(path.rpartition("/")[2])
-    else:
-        plan.in_the_way.append(path)
+    safe = recorded is not None and (recorded.kind == LINK or session.cache.ensure(Digest(recorded.value)))
+    if not safe:
+        plan.in_the_way.append(path)  # it goes only with `force`
+    todo.unlink.append(path.rpartition("/")[2])
 
 
 def _refuse_clashes(session: Session, pair: Pair) -> None:

@@ -15,7 +15,7 @@ from ..meta.tree import MAX_SIZE
 from ..paths import show
 from ..progress import SILENT, Progress, Task
 from ..project import Project
-from ._closure import Closure, Need, TreeNeed, close_over, load_need
+from ._closure import Closure, Need, TreeNeed, close_over, load_need, refuse_unknown
 from ._session import Session, open_session
 from ._store import Store, open_store, remote_name
 from ._tracked import Selection, Wanted, read_all_targets
@@ -33,6 +33,7 @@ class Fetched:
     present: int = 0
     failures: list[tuple[str, DvcLikeError]] = field(default_factory=list)
     untried: int = 0
+    unknown: list[DvcLikeError] = field(default_factory=list)  # paths asked for that are nowhere
 
 
 def fetch(
@@ -54,6 +55,7 @@ def fetch(
 
 def raise_failures(verb: str, done: Fetched, wrong: list[DvcLikeError]) -> None:
     """Raise what went wrong with targets and transfers, if anything did."""
+    wrong += done.unknown
     if done.failures or done.untried:
         wrong.append(as_error(verb, done.failures, done.objects, done.untried))
     if wrong:
@@ -86,6 +88,7 @@ class _Fetcher:
         try:
             with self._session.progress.task("fetching") as task, self._session.writer() as writer:
                 closure = close_over(wanted, lambda level: self._load(level, writer))
+                self._done.unknown += refuse_unknown(closure)
                 self._bring(closure, writer, task)
         finally:
             if self._store is not None:

@@ -27,7 +27,6 @@ class Checked:
 
     objects: int = 0
     size: int = 0
-    read: int = 0
     damaged: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     repaired: int = 0
@@ -56,23 +55,31 @@ def fsck(
         names.update({need.key: f"{need.path}/" for level in closure.levels for need in level})
         done.damaged = sorted(show(names.get(key, key)) for key in bad)
         done.missing = sorted(show(names[key]) for key in lost if key not in bad)
-        if repair and lost:
+        wanting = bad | lost
+        if repair and wanting:
             _repair(session, wanted, closure, remote)
-            still = _look_for_missing(session, wanted)[1]
-            done.repaired = len(lost) - len(still)
-            lost = still
+            left = _look_for_missing(session, wanted)[1] | {key for key in bad if not session.cache.has_key(key)}
+            done.repaired = len(wanting - left)
+            wanting = left
+    if wanting:
+        failures.append(_unsound(done, names, bad, wanting, repair=repair))
     if failures:
         raise gathered(failures)
-    if lost or (bad and not repair):
-        raise CorruptData(
-            f"the cache is not sound: {len(done.damaged)} damaged (set aside), {len(done.missing)} missing",
-            hint="`dvc-like fsck --repair` brings back what the workspace or the remote has."
-            if not repair
-            else "What is left is neither in the workspace nor on the remote.",
-            details=tuple(f"damaged: {path}" for path in done.damaged)
-            + tuple(f"missing: {path}" for path in done.missing),
-        )
     return done
+
+
+def _unsound(done: Checked, names: dict[str, str], bad: set[str], wanting: set[str], *, repair: bool) -> CorruptData:
+    def lines(word: str, keys: set[str]) -> tuple[str, ...]:
+        return tuple(sorted(f"{word}: {show(names.get(key, key))}" for key in keys))
+
+    back = f"; {done.repaired} brought back" if done.repaired else ""
+    return CorruptData(
+        f"the cache is not sound: {len(wanting & bad)} damaged (set aside), {len(wanting - bad)} missing{back}",
+        hint="What is left is neither in the workspace nor on the remote."
+        if repair
+        else "`dvc-like fsck --repair` brings back what the workspace or the remote has.",
+        details=lines("damaged", wanting & bad) + lines("missing", wanting - bad),
+    )
 
 
 def _check_objects(session: Session, done: Checked, percent: float) -> set[str]:

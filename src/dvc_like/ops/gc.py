@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..cache.store import Cache, Object
-from ..errors import BadMeta, DvcLikeError, UsageError, gathered
+from ..cache.trash import delete, discard, trashed
+from ..errors import BadMeta, DvcLikeError, ProjectError, UsageError, gathered
 from ..fsutil import Dir
 from ..meta.file import SUFFIX, Meta
 from ..paths import RelPath, show
@@ -70,6 +71,13 @@ def gc(
             "say what to keep: --workspace, --all-branches, --all-tags, --all-commits or --rev",
             hint="`dvc-like gc --all-commits --dry-run` shows what no commit needs.",
         )
+    if selection.has_revisions and project.git is None:
+        raise ProjectError("there is no Git here, so there are no other revisions", hint="Use --workspace alone.")
+    if project.config.find("cache.dir") is not None and not force and not dry_run:
+        raise UsageError(
+            f"the cache {project.cache_dir} is set by cache.dir: what other projects need of it is not known here",
+            hint="If no other project uses it, repeat with --force.",
+        )
     seconds = project.config.number("gc.grace", GRACE) if grace is None else grace
     if seconds == 0 and not force and not dry_run:
         raise UsageError(
@@ -86,20 +94,22 @@ def gc(
         with session.progress.task("reading what is needed"):
             roots = _roots(session, selection)
             needed = _needed(session, roots)
+            for key in [key for key, _ in trashed(session.cache) if key in needed and not dry_run]:
+                session.cache.revive(key)  # needed again since it was thrown away
         if not needed and not force:
             raise DvcLikeError(
                 "nothing is tracked here: everything would go", hint="If that is meant, repeat with --force."
             )
         found = _sort(session, needed, time.time_ns() - int(seconds * 1e9))
         if not dry_run:
-            _collect(session, found, int(seconds))
+            _collect(session, found, seconds)
     return found
 
 
 def undo(project: Project, *, progress: Progress = SILENT) -> int:
     """Take everything back out of the trash; return how many objects."""
     with open_session(project, progress, cache="exclusive") as session:
-        return sum(session.cache.revive(key) for key, _ in list(session.cache.trashed()))
+        return sum(session.cache.revive(key) for key, _ in list(trashed(session.cache)))
 
 
 def _roots(session: Session, selection: Selection) -> list[Wanted]:
@@ -109,6 +119,12 @@ def _roots(session: Session, selection: Selection) -> list[Wanted]:
     project = session.project
     tops = project.git.worktrees() if project.git is not None else []
     prefix = project.git.prefix if project.git is not None else ""
+    for top in tops:
+        if not os.path.isdir(top):
+            raise DvcLikeError(
+                f"the Git worktree {show(top)} is not there, so what it needs is not known",
+                hint="Mount it, or run `git worktree prune` if it is gone for good.",
+            )
     for folder in {project.root, *(os.path.join(top, prefix) if prefix else top for top in tops)}:
         if os.path.isdir(folder):
             with Dir.open_root(folder) as root:
@@ -198,18 +214,18 @@ def _names(session: Session) -> dict[str, str]:
     return names
 
 
-def _collect(session: Session, found: Collected, grace: int) -> None:
+def _collect(session: Session, found: Collected, grace: float) -> None:
     """Empty the trash of what has lain there long enough, then fill it."""
     too_old = time.time() - grace
-    for key, status in list(session.cache.trashed()):
+    for key, status in list(trashed(session.cache)):
         if status.st_mtime <= too_old:
-            session.cache.delete_trashed(key)
+            delete(session.cache, key)
             found.deleted += 1
             found.deleted_size += status.st_size
     for one in found.garbage:
-        session.cache.discard(one.item)
+        discard(session.cache, one.item)
     if grace == 0:
-        for key, status in list(session.cache.trashed()):
-            session.cache.delete_trashed(key)
+        for key, status in list(trashed(session.cache)):
+            delete(session.cache, key)
             found.deleted += 1
             found.deleted_size += status.st_size

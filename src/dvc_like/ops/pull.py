@@ -45,9 +45,10 @@ def pull(
         done = checkout_in(session, here, wrong, force=force, orphans=orphans)
         if session.cache.set_aside and done.missing:
             again = fetch_in(session, here, remote=remote, jobs=jobs)
+            known = {path for path, _ in fetched.failures}
             fetched.objects += again.objects
             fetched.size += again.size
-            fetched.failures += again.failures
+            fetched.failures += [pair for pair in again.failures if pair[0] not in known]
             second = checkout_in(session, here, wrong, force=force)
             done = CheckedOut(
                 done.created + second.created, done.replaced + second.replaced, done.removed, second.missing

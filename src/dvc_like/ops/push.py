@@ -20,7 +20,7 @@ from ..progress import SILENT, Progress, Task
 from ..project import Project
 from ..remote.base import Info
 from ..remote.seen import Seen
-from ._closure import Closure, Need, TreeNeed, close_over, load_need
+from ._closure import Closure, Need, TreeNeed, close_over, load_need, refuse_unknown
 from ._session import Session, open_session
 from ._store import Store, open_store, remote_name
 from ._tracked import Selection, Wanted, read_all_targets
@@ -37,6 +37,7 @@ class Pushed:
     healed: int = 0
     failures: list[tuple[str, DvcLikeError]] = field(default_factory=list)
     untried: int = 0
+    unknown: list[DvcLikeError] = field(default_factory=list)  # paths asked for that are nowhere
 
 
 def push(
@@ -65,6 +66,7 @@ def push(
             finally:
                 seen.close()
                 store.backend.close()
+    wrong += done.unknown
     if done.failures or done.untried:
         wrong.append(as_error("push", done.failures, done.objects, done.untried))
     if wrong:
@@ -87,6 +89,7 @@ class _Pusher:
         with self._session.progress.task("pushing") as task:
             there: set[str] = set()
             closure = close_over(wanted, lambda level: self._load(level, there))
+            self._done.unknown += refuse_unknown(closure)
             missing = self._missing_files(closure, there)
             self._send_files(missing, task)
             self._send_trees(closure, there)
@@ -110,7 +113,7 @@ class _Pusher:
                 continue
             if info is not None and self._is_good(need.key, need.digest, len(data), info):
                 there.add(need.key)
-                if not backend.capabilities.cheap_stat:
+                if need.whole and not backend.capabilities.cheap_stat:
                     continue
             try:
                 need.entries = load_need(self._session.cache, need)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from ..config import check_remote_name, check_tracked, edit
+from ..config import USER_LEVELS, check_remote_name, check_tracked, edit
 from ..errors import ConfigError
 from ..paths import show
 from ..project import Project
@@ -31,7 +31,7 @@ def add(
         edit(project.config.files["local"], {f"remote.{name}.url": url})  # a password in it: never tracked
         del changes[f"remote.{name}.url"]
     if changes:
-        edit(project.config.files[level], changes)
+        edit(project.config.files[level], changes, follow=level in USER_LEVELS)
     return redact(url)
 
 
@@ -98,7 +98,7 @@ def set_default(project: Project, name: str | None, *, level: str = "project") -
     """Make a remote the default (with None: have none); return the one that is now."""
     if name is not None:
         _known(project, name)
-    edit(project.config.files[level], {"core.remote": name})
+    edit(project.config.files[level], {"core.remote": name}, follow=level in USER_LEVELS)
     return name or ""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..config import Config, check_tracked, default_files, edit, split_name
+from ..config import USER_LEVELS, Config, check_tracked, default_files, edit, split_name
 from ..errors import NoProject, UsageError
 from ..paths import show
 from ..project import Project
@@ -29,4 +29,4 @@ def set_setting(config: Config, setting: str, value: str | None, *, level: str) 
         reason = check_tracked(section, rest.rpartition(".")[2], value)
         if reason:
             raise UsageError(f"{show(setting)} {reason}", hint="Add `--local` to keep it on this machine.")
-    edit(config.files[level], {setting: value})
+    edit(config.files[level], {setting: value}, follow=level in USER_LEVELS)

@@ -13,17 +13,17 @@ from typing import NamedTuple
 from .. import paths
 from ..cache.store import Cache
 from ..digest import Digest
-from ..errors import DataMissing, DvcLikeError
+from ..errors import DataMissing, DvcLikeError, UsageError, gathered
 from ..fsutil import Dir
 from ..meta.tree import FILE, FOLDER, LINK, Entry
-from ..paths import RelPath, join
+from ..paths import RelPath, join, show
 from ..progress import SILENT, Progress, Task
 from ..project import Project
 from ..workspace.index import Present, make_row
 from ..workspace.scan import Folder, file_kind, missing, read_content, trusted_signature
 from ._session import Session, open_session
 from ._tracked import Target, Wanted, select
-from ._trees import Pair, pairs, root_entry
+from ._trees import Pair, load_entry, pairs, root_entry
 
 MODIFIED, ADDED, DELETED, ABSENT = "modified", "added", "deleted", "absent"
 
@@ -46,7 +46,7 @@ class TargetStatus(NamedTuple):
 
     @property
     def state(self) -> str:
-        """One word: ``unchanged``, ``changed``, ``absent`` (nothing of it is here), ``partial`` or ``deleted``."""
+        """``unchanged``, ``changed``, ``absent`` (nothing of it is here), ``partial``, ``deleted`` or ``unknown``."""
         states = {change.state for change in self.changes}
         if self.problem is not None:
             return "unknown"
@@ -57,10 +57,24 @@ class TargetStatus(NamedTuple):
         return "partial" if states == {ABSENT} else "changed"
 
 
-def status(project: Project, targets: tuple[str, ...] = (), *, progress: Progress = SILENT) -> list[TargetStatus]:
-    """Compare targets (default: all) of the workspace with their meta files."""
+def status(
+    project: Project,
+    targets: tuple[str, ...] = (),
+    *,
+    failures: list[DvcLikeError] | None = None,
+    progress: Progress = SILENT,
+) -> list[TargetStatus]:
+    """Compare targets (default: all) of the workspace with their meta files.
+
+    What cannot be read is added to `failures`; when that is None it is raised once all has been looked at.
+    """
+    wrong: list[DvcLikeError] = [] if failures is None else failures
     with open_session(project, progress) as session:
-        return [_compare(session, wanted) for wanted in select(project, session.root, targets)]
+        found = [_compare(session, wanted) for wanted in select(project, session.root, targets, wrong)]
+    wrong += [one.problem for one in found if one.problem is not None]
+    if wrong and failures is None:
+        raise gathered(wrong)
+    return found
 
 
 def _compare(session: Session, wanted: Wanted) -> TargetStatus:
@@ -71,6 +85,7 @@ def _compare(session: Session, wanted: Wanted) -> TargetStatus:
             if parent is not None:
                 parent.close()
             entry = root_entry(target.path, target.meta)
+            refuse_unknown(session, wanted, seen)
             if target.meta.is_folder:
                 changes = tuple(_folder_changes(session, wanted, entry, seen))
             else:
@@ -78,6 +93,32 @@ def _compare(session: Session, wanted: Wanted) -> TargetStatus:
         except DvcLikeError as error:
             return TargetStatus(target, (), False, error)
     return TargetStatus(target, changes, _is_cached(session.cache, target))
+
+
+def refuse_unknown(session: Session, wanted: Wanted, seen: Folder) -> None:
+    """Raise `UsageError` when the path asked for is neither in the workspace nor in the recorded dataset."""
+    parts = wanted.inside[len(wanted.target.path) + 1 :].split("/") if wanted.inside != wanted.target.path else []
+    entry: Entry | None = root_entry(wanted.target.path, wanted.target.meta)
+    here: Folder | None = seen
+    path = wanted.target.path
+    for depth, name in enumerate(parts):
+        names = {*here.same, *here.changed, *here.new, *here.gone, *here.lost} if here is not None else set()
+        in_workspace = name in names or (here is not None and name in here.folders)
+        if entry is not None and entry.kind == FOLDER:
+            try:
+                entries = load_entry(session.cache, entry, path, depth)
+            except DataMissing:
+                return  # cannot be told; whoever needs the listing says so
+            entry = next((one for one in entries if one.name == name), None)
+        else:
+            entry = None
+        if entry is None and not in_workspace:
+            raise UsageError(
+                f"{show(wanted.inside)} is neither in the workspace nor in the dataset {show(wanted.target.path)}",
+                hint="Check the spelling.",
+            )
+        here = here.folders.get(name) if here is not None else None
+        path = join(path, name)
 
 
 def _is_cached(cache: Cache, target: Target) -> bool:
@@ -127,14 +168,16 @@ def _folder_changes(session: Session, wanted: Wanted, entry: Entry, seen: Folder
         yield Change(wanted.inside, DELETED if seen.row is not None else ABSENT, entry.files)
         return
     try:
-        for pair in pairs(session.cache, wanted.target.path, entry, seen, wanted.inside):
-            for change in _pair_changes(session, pair):
-                if paths.is_below(change.path, wanted.inside):
-                    yield change
+        found = [
+            change
+            for pair in pairs(session.cache, wanted.target.path, entry, seen, wanted.inside, absent=False)
+            for change in _pair_changes(session, pair)
+        ]
     except DataMissing:
         if seen.row is None:
             raise  # neither index nor tree: nothing to compare with
-        yield from _changes_by_index(seen)
+        found = list(_changes_by_index(seen))
+    yield from (change for change in found if paths.is_below(change.path, wanted.inside))
 
 
 def _pair_changes(session: Session, pair: Pair) -> Iterator[Change]:

@@ -77,7 +77,7 @@ class LocalBackend(Backend):
     Where the file system knows no locks, processes of one machine should not write at the same time.
     """
 
-    capabilities = Capabilities("local folder", concurrency=4, cheap_stat=True)
+    capabilities = Capabilities("local folder", concurrency=2, cheap_stat=True)
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -104,7 +104,7 @@ class LocalBackend(Backend):
             if os.path.isdir(needed):
                 return None
             # An empty answer would be taken for "nothing was ever pushed".
-            raise RemoteUnavailable(f"the folder {show(needed)} does not exist (is the disk mounted?)") from None
+            raise RemoteDenied(f"the folder {show(needed)} does not exist (is the disk mounted?)") from None
         except OSError as error:
             raise self._failed(error, "") from error
 
@@ -299,7 +299,7 @@ class LocalBackend(Backend):
         """Walk the folders; one that cannot be read is an error, never an empty one."""
         folder = check_prefix(prefix)[:-1]
         top = self._root or self._open()
-        if top is not None and not _is_private(folder) and self._is_real(top, folder):
+        if top is not None and self._is_real(top, folder):
             yield from self._walk(top, folder)
 
     def _walk(self, top: Dir, folder: str) -> Iterator[tuple[str, Info]]:

@@ -16,7 +16,8 @@ from collections.abc import Iterable
 from itertools import count
 
 from ..errors import LockHeld
-from ..fsutil import Dir, flush_filesystem, is_temp, lock, temp_name
+from ..fsutil import Dir, flush_filesystem, is_temp, temp_name
+from ..locks import is_same_file, lock
 
 MARKS = "tmp"
 FSYNC_UP_TO = 8  # so few files are cheaper flushed one by one than with the whole file system
@@ -45,8 +46,8 @@ class Pending:
             name = temp_name()
             path = os.path.join(marks, f"{name}@{_this_machine()}")
             with contextlib.ExitStack() as held:
-                held.enter_context(lock(path, timeout=5))
-                if os.path.exists(path):  # else a sweeper took it for a dead one's before we had the lock
+                descriptor = held.enter_context(lock(path, timeout=5))
+                if is_same_file(descriptor, path):  # else a sweeper took it for a dead one's before we had the lock
                     held.callback(_unlink, path)
                     self._mark = held.pop_all()
                     break
@@ -157,7 +158,7 @@ def _sweep(root: str, marks: str, ours: str) -> None:
                 # A share may grant us a lock that another machine holds as well.
                 if machine != _this_machine() and os.stat(path).st_mtime_ns > now - FOREIGN_MARK_NS:
                     continue
-                held.enter_context(lock(path, timeout=0))
+                held.enter_context(lock(path, timeout=0, create=False))
                 dead[name + "-"] = path
         if not dead:
             return

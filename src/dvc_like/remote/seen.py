@@ -6,50 +6,38 @@ an object that nobody touched since from one that somebody did. Disposable.
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from collections.abc import Iterable
 
+from ..statefile import StateFile
 from .base import Info
+
+VERSION = 1
+_SCHEMA = "CREATE TABLE seen (store TEXT, key TEXT, token TEXT, PRIMARY KEY (store, key)) WITHOUT ROWID"
 
 
 class Seen:
-    """Tokens of one store. A file that cannot be used is as if it were empty."""
+    """Tokens of one store."""
 
     def __init__(self, path: str, store: str) -> None:
         self._store = store
-        self._database: sqlite3.Connection | None = None
-        with contextlib.suppress(sqlite3.Error):
-            self._database = sqlite3.connect(path, timeout=5, isolation_level=None)
-            self._database.execute("PRAGMA synchronous=OFF")
-            self._database.execute(
-                "CREATE TABLE IF NOT EXISTS seen"
-                " (store TEXT, key TEXT, token TEXT, PRIMARY KEY (store, key)) WITHOUT ROWID"
-            )
+        self._file = StateFile(path, VERSION, _SCHEMA)
 
     def tokens(self) -> dict[str, str]:
         """Return everything known of the store."""
-        if self._database is None:
-            return {}
-        try:
-            return dict(self._database.execute("SELECT key, token FROM seen WHERE store = ?", (self._store,)))
-        except sqlite3.Error:
-            return {}
+        rows = self._file.read("SELECT key, token FROM seen WHERE store = ?", self._store)
+        return {str(key): str(token) for key, token in rows}
 
     def record(self, found: Iterable[tuple[str, Info]]) -> None:
         """Remember what the store just said."""
-        if self._database is None:
-            return
-        with contextlib.suppress(sqlite3.Error):
-            self._database.execute("BEGIN IMMEDIATE")
-            self._database.executemany(
-                "INSERT OR REPLACE INTO seen VALUES (?, ?, ?)",
-                ((self._store, key, info.token) for key, info in found if info.token),
-            )
-            self._database.execute("COMMIT")
+        rows = [(self._store, key, info.token) for key, info in found if info.token]
+
+        def insert(database: sqlite3.Connection) -> None:
+            database.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", rows)
+
+        if rows:
+            self._file.write(insert)
 
     def close(self) -> None:
         """Give the file back."""
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+        self._file.close()

@@ -22,12 +22,12 @@ def pattern(name: str) -> str:
     return "/" + escaped
 
 
-def add(folder: Dir, names: list[str]) -> bool:
-    """Make Git ignore `names` of this folder; return whether the file had to change."""
+def add(folder: Dir, names: list[str], aside: Dir | None = None) -> bool:
+    """Make Git ignore `names` of this folder; return whether the file had to change. `aside` as for `Dir.write`."""
     lines = _read(folder)
     missing = [line for line in map(pattern, names) if line not in lines]
     if missing:
-        _write(folder, lines + missing)
+        _write(folder, lines + missing, aside)
     return bool(missing)
 
 
@@ -39,7 +39,7 @@ def remove(folder: Dir, names: list[str]) -> bool:
     if len(kept) == len(lines):
         return False
     if kept:
-        _write(folder, kept)
+        _write(folder, kept, None)
     else:
         folder.unlink(NAME)
     return True
@@ -59,10 +59,10 @@ def _read(folder: Dir) -> list[str]:
     return text.decode("utf-8", "surrogateescape").rstrip("\n").split("\n") if text else []
 
 
-def _write(folder: Dir, lines: list[str]) -> None:
+def _write(folder: Dir, lines: list[str], aside: Dir | None) -> None:
     data = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
     try:
         mode = folder.lstat(NAME).st_mode & 0o777
     except FileNotFoundError:
         mode = 0o666
-    folder.write(NAME, data, mode=mode)
+    folder.write(NAME, data, mode=mode, aside=aside)

@@ -8,8 +8,6 @@ The columns are specified in ``docs/format.md``.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -20,6 +18,7 @@ import xxhash
 from ..digest import FINGERPRINT_SIZE
 from ..fsutil import NO_SIGNATURE, SIGNATURE
 from ..paths import RelPath
+from ..statefile import StateFile
 
 VERSION = 1
 #: Of an entry whose bytes went into place without passing through us (a clone, a link).
@@ -112,61 +111,43 @@ def make_row(
     )
 
 
+_SCHEMA = (
+    "CREATE TABLE folder (path TEXT PRIMARY KEY, tree TEXT, size INT, files INT, absent INT, stored INT,"
+    " folder_stamp BLOB, folders TEXT, names TEXT, kinds TEXT, signatures BLOB, fingerprints BLOB, digests TEXT,"
+    " sum BLOB)"
+)
+
+
 class Index:
     """The rows by folder path (relative to the project, POSIX). Writes gather until `save`."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self._file = StateFile(path, VERSION, _SCHEMA)
         self._changes: dict[str, Row | None] = {}
         self._swept: list[str] = []
-        self._database = self._open()
-
-    def _open(self) -> sqlite3.Connection | None:
-        for _ in range(2):
-            try:
-                database = sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
-                # Rows carry a checksum, so a torn write after a power cut costs a re-hash, not an answer.
-                database.execute("PRAGMA synchronous=OFF")
-                database.execute("PRAGMA journal_mode=TRUNCATE")
-                (version,) = database.execute("PRAGMA user_version").fetchone()
-                if version != VERSION:
-                    database.executescript(
-                        "BEGIN IMMEDIATE; DROP TABLE IF EXISTS folder;"
-                        "CREATE TABLE folder (path TEXT PRIMARY KEY, tree TEXT, size INT, files INT, absent INT,"
-                        " stored INT, folder_stamp BLOB, folders TEXT, names TEXT, kinds TEXT, signatures BLOB,"
-                        f" fingerprints BLOB, digests TEXT, sum BLOB); PRAGMA user_version={VERSION}; COMMIT"
-                    )
-                return database
-            except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError) and "not a database" not in str(error):
-                    return None  # locked, read-only, no such folder: work without
-                with contextlib.suppress(OSError):
-                    os.unlink(self._path)
-        return None
 
     def get(self, path: str) -> Row | None:
         """Return the row of a folder, or None."""
         if path in self._changes:
             return self._changes[path]
-        if self._database is None or any(path == gone or path.startswith(gone + "/") for gone in self._swept):
+        if self._is_swept(path):
             return None
+        found = self._file.read("SELECT * FROM folder WHERE path = ?", path)
         try:
-            found = self._database.execute("SELECT * FROM folder WHERE path = ?", (path,)).fetchone()
-            return _decode(found) if found else None
-        except (sqlite3.Error, ValueError, TypeError, AttributeError):
+            return _decode(found[0]) if found else None
+        except (ValueError, TypeError, AttributeError):
             return None
+
+    def _is_swept(self, path: str) -> bool:
+        return any(path == gone or path.startswith(gone + "/") for gone in self._swept)
 
     def tops(self, known: Iterable[str]) -> list[RelPath]:
         """Return the highest paths with a row that are neither one of `known` nor below one."""
-        if self._database is None:
-            return []
-        try:
-            paths = [path for (path,) in self._database.execute("SELECT path FROM folder")]
-        except sqlite3.Error:
-            return []
+        stored = [str(path) for (path,) in self._file.read("SELECT path FROM folder")]
         covered = set(known)
         found = []
-        for path in sorted({*paths, *self._changes}, key=lambda path: path.split("/")):
+        rows = {*(path for path in stored if not self._is_swept(path)), *self._changes}
+        for path in sorted(rows, key=lambda path: path.split("/")):
             parts = path.split("/")
             if not any("/".join(parts[:end]) in covered for end in range(1, len(parts) + 1)):
                 found.append(RelPath(path))
@@ -184,31 +165,25 @@ class Index:
         self._swept.append(path)
 
     def save(self) -> None:
-        """Write what was changed, at once. A database that cannot be written is left alone."""
-        if self._database is None or not (self._changes or self._swept):
-            return
-        try:
-            self._database.execute("BEGIN IMMEDIATE")
-            for path in self._swept:
-                self._database.execute("DELETE FROM folder WHERE path = ?", (path,))
-                self._database.execute("DELETE FROM folder WHERE path >= ? AND path < ?", (path + "/", path + "0"))
-            self._database.executemany(
-                "INSERT OR REPLACE INTO folder VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                (_encode(path, row) for path, row in self._changes.items() if row is not None),
-            )
-            self._database.execute("COMMIT")
-        except sqlite3.Error:
-            with contextlib.suppress(sqlite3.Error):
-                self._database.execute("ROLLBACK")
+        """Write what was changed, at once."""
+        if self._changes or self._swept:
+            self._file.write(self._write)
         self._changes.clear()
         self._swept.clear()
+
+    def _write(self, database: sqlite3.Connection) -> None:
+        for path in self._swept:
+            database.execute("DELETE FROM folder WHERE path = ?", (path,))
+            database.execute("DELETE FROM folder WHERE path >= ? AND path < ?", (path + "/", path + "0"))
+        database.executemany(
+            "INSERT OR REPLACE INTO folder VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (_encode(path, row) for path, row in self._changes.items() if row is not None),
+        )
 
     def close(self) -> None:
         """Save and give the file back."""
         self.save()
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+        self._file.close()
 
     def __enter__(self) -> Index:
         return self

@@ -14,16 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from .. import digest as digests
 from ..errors import UnsafePath
-from ..fsutil import (
-    CHUNK,
-    NO_SIGNATURE,
-    READ_USER,
-    Dir,
-    is_racy,
-    is_temp,
-    signature,
-    untrusted,
-)
+from ..fsutil import CHUNK, NO_SIGNATURE, READ_USER, Dir, is_racy, is_temp, signature, untrusted
 from ..paths import MAX_DEPTH, check_name, join, show
 from ..progress import Task
 from .index import NO_FINGERPRINT, Index, Row

@@ -1,0 +1,63 @@
+"""Reading a big file once: hashed in one thread while another reads on and writes."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from typing import NamedTuple
+
+from .. import digest as digests
+from ..digest import Digest
+from ..fsutil import CHUNK, write_all
+from ..progress import Task
+
+
+class Stored(NamedTuple):
+    """What storing a file found out about it."""
+
+    digest: Digest
+    fingerprint: bytes
+    size: int
+
+
+def pump(source: int, target: int | None, algorithm: str, task: Task | None) -> Stored:
+    """Read a big file once; hash it in a second thread while the first one reads on and writes."""
+    slow, fast = digests.hasher(algorithm), digests.new_fingerprint()
+    chunks: queue.SimpleQueue[memoryview | None] = queue.SimpleQueue()
+    free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
+    for _ in range(3):
+        free.put(bytearray(CHUNK))
+
+    def digest_chunks() -> None:
+        while (chunk := chunks.get()) is not None:
+            fast.update(chunk)
+            slow.update(chunk)
+            free.put(chunk.obj)  # type: ignore[arg-type]
+
+    worker = threading.Thread(target=digest_chunks, daemon=True)
+    worker.start()
+    total = 0
+    try:
+        while True:
+            buffer = free.get()
+            length = os.readv(source, [buffer]) if hasattr(os, "readv") else _read_into(source, buffer)
+            if not length:
+                break
+            view = memoryview(buffer)[:length]
+            chunks.put(view)
+            total += length
+            if task is not None:
+                task.advance(size=length)
+            if target is not None:
+                write_all(target, view)
+    finally:
+        chunks.put(None)
+        worker.join()
+    return Stored(digests.finish(algorithm, slow), fast.digest(), total)
+
+
+def _read_into(fd: int, buffer: bytearray) -> int:
+    data = os.read(fd, len(buffer))
+    buffer[: len(data)] = data
+    return len(data)

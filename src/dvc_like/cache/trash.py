@@ -1,0 +1,38 @@
+"""The cache's trash: what gc took out, until a later gc deletes it for good.
+
+The way back is `Cache`'s own: it revives what is asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+
+from .store import Cache, Object
+
+
+def discard(cache: Cache, item: Object) -> None:
+    """Move an object to the trash; its age there begins now."""
+    cache.move(item.key, f"trash/{item.key}")
+    os.utime(f"{cache.root}/trash/{item.key}")
+    if not item.is_tree:
+        cache.trust.drop(item.digest)
+
+
+def trashed(cache: Cache) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield key and stat of everything in the trash."""
+    top = f"{cache.root}/trash"
+    for folder, _, names in os.walk(top):
+        for name in names:
+            path = os.path.join(folder, name)
+            yield os.path.relpath(path, top).replace(os.sep, "/"), os.lstat(path)
+
+
+def delete(cache: Cache, key: str) -> None:
+    """Delete one key of the trash for good."""
+    path = f"{cache.root}/trash/{key}"
+    with contextlib.suppress(OSError):  # Windows does not remove read-only files
+        os.chmod(path, stat.S_IREAD | stat.S_IWRITE)
+    os.unlink(path)

@@ -1,0 +1,78 @@
+"""Kernel locks on files: freed the moment their holder dies, whatever it dies of.
+
+Own code, since a shared mode is needed and the known library takes longer to load than most commands to run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from .errors import LockHeld
+
+_POSIX = os.name == "posix"
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+
+
+@contextlib.contextmanager
+def lock(path: str, *, shared: bool = False, timeout: float, waiting: Any = None, create: bool = True) -> Iterator[int]:
+    """Hold a kernel lock on the file `path`: it is free again the moment this process is gone.
+
+    Gives the descriptor held. Somebody may have removed the file meanwhile: see `is_same_file`.
+
+    `shared` holders exclude only exclusive ones. `waiting` is called once, with the holder's note, before
+    the wait begins; after `timeout` seconds `LockHeld` is raised.
+    """
+    flags = os.O_RDWR | (os.O_CREAT if create else 0) | _NOFOLLOW | getattr(os, "O_CLOEXEC", 0)
+    fd = os.open(path, flags, 0o666)
+    try:
+        deadline = time.monotonic() + timeout
+        told = False
+        while not _try_lock(fd, shared=shared):
+            holder = os.pread(fd, 200, 0).decode(errors="replace") if _POSIX else ""
+            if time.monotonic() >= deadline:
+                raise LockHeld(
+                    f"another dvc-like works here{f' ({holder})' if holder else ''}",
+                    hint="Wait for it to end; `core.locktimeout` sets how many seconds are waited.",
+                )
+            if not told and waiting is not None:
+                waiting(holder)
+                told = True
+            time.sleep(0.02)
+        if not shared and _POSIX:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"process {os.getpid()}".encode(), 0)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def is_same_file(fd: int, path: str) -> bool:
+    """Tell whether the open file is still the one that bears the name."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _try_lock(fd: int, *, shared: bool) -> bool:
+    try:
+        if _POSIX:
+            import fcntl
+
+            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        else:  # Windows knows no shared lock through this call: all holders exclude each other there
+            import msvcrt
+
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+            return False
+        if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP):
+            return True  # a file system without locks: documented, one user at a time there
+        raise
+    return True

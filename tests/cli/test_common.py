@@ -1,0 +1,194 @@
+"""What every command has: help with examples, --json, -q, -v, --cd, before or after its name; and the words around."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.cli.place import Place
+from tests.conftest import Cli
+
+from dvc_like.cli.table import COMMANDS
+
+#: A call of every command that succeeds in the project below, and the name of its document.
+CALLS = {
+    "init": ["init", "--force"],
+    "add": ["add", "data"],
+    "commit": ["commit"],
+    "status": ["status"],
+    "checkout": ["checkout"],
+    "fetch": ["fetch"],
+    "pull": ["pull"],
+    "push": ["push"],
+    "remote-list": ["remote", "list"],
+    "remote-add": ["remote", "add", "other", "/mnt/other", "--force"],
+    "remote-modify": ["remote", "modify", "storage", "jobs", "4"],
+    "remote-default": ["remote", "default"],
+    "config": ["config", "core.remote"],
+    "gc": ["gc", "--workspace"],
+    "fsck": ["fsck"],
+    "root": ["root"],
+}
+#: What was asked for is printed with -q as well.
+ANSWERS = {"remote-list", "remote-default", "config", "root"}
+
+
+@pytest.fixture
+def ready(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    place.write({"data/x": "1", "single": "2"})
+    place.add("data", "single")
+    place.save()
+    place.push()
+    monkeypatch.chdir(tmp_path)
+    return place
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_common_options_stand_before_and_after_the_name(ready: Place, cli: Cli, name: str) -> None:
+    first, *rest = CALLS[name]
+    before = cli("--json", "--cd", ready.root, first, *rest)
+    after = cli(first, *rest, "--cd", ready.root, "--json")
+    for done in (before, after):
+        assert len(done.out.splitlines()) == 1, "one document on stdout, and nothing else"
+        assert done.json["schema"] == f"dvc-like/{name}/1"
+        assert done.err == ""
+    quiet = cli("-q", first, *rest, "--cd", ready.root)
+    assert quiet.err == ""
+    assert bool(quiet.out) == (name in ANSWERS)
+    assert cli(first, *rest, "-v", "--cd", ready.root).err == ""
+
+
+def test_every_command_is_covered_here() -> None:
+    assert {call[0] for call in CALLS.values()} == set(COMMANDS)
+
+
+HELP = [
+    *([name] for name in COMMANDS),
+    *(["remote", sub] for sub in ("add", "list", "modify", "remove", "rename", "default")),
+]
+
+
+@pytest.mark.parametrize("words", HELP, ids="-".join)
+def test_help_explains_and_has_examples(cli: Cli, words: list[str]) -> None:
+    done = cli(*words, "--help")
+    assert done.out.startswith(f"Usage: dvc-like {' '.join(words)}")
+    assert "Examples:" in done.out
+    examples = done.out.partition("Examples:")[2].strip().splitlines()
+    assert any(f"dvc-like {words[0]}" in line for line in examples)
+    assert "--json" in done.out
+    assert max(map(len, done.out.splitlines())) <= 120
+
+
+def test_help_of_everything_lists_every_command_and_the_exit_codes(cli: Cli) -> None:
+    out = cli("--help").out
+    for name, (_, about) in COMMANDS.items():
+        assert name in out
+        assert about.split(",")[0].split(" of ")[0][:30] in out
+    assert "141 closed pipe" in " ".join(out.split())
+    assert cli("-h").out == out
+
+
+def test_no_arguments_show_the_help(cli: Cli) -> None:
+    done = cli(code=(0, 2))
+    assert "Usage: dvc-like" in done.out + done.err
+    assert "error:" not in done.out + done.err
+
+
+def test_version(cli: Cli) -> None:
+    import dvc_like
+
+    for words in (["--version"], ["-V"]):
+        assert cli(*words).out == f"dvc-like {dvc_like.__version__}\n"
+
+
+def test_an_unknown_command_option_or_too_much_is_a_usage_error(place: Place, cli: Cli) -> None:
+    for words in (["frobnicate"], ["status", "--frobnicate"], ["root", "extra"], ["--frobnicate"]):
+        done = cli(*words, code=2)
+        assert words[-1] in done.err
+        assert "--help" in done.err
+        assert "Traceback" not in done.err
+
+
+def test_usage_errors_are_documents_too(place: Place, cli: Cli) -> None:
+    found = cli("--json", "status", "--frobnicate", code=2).json
+    assert found["schema"] == "dvc-like/error/1"
+    assert (found["error"]["kind"], found["error"]["exit_code"]) == ("UsageError", 2)
+
+
+def test_errors_are_documents_on_stdout_and_lines_on_stderr(place: Place, cli: Cli) -> None:
+    done = cli("add", "nope", "--json", code=2)
+    assert set(done.json["error"]) == {"kind", "message", "hint", "details", "exit_code"}
+    assert done.err.startswith("error: nope does not exist\nhint: ")
+
+
+def test_quiet_still_says_errors(place: Place, cli: Cli) -> None:
+    done = cli("-q", "add", "nope", code=2)
+    assert done.out == ""
+    assert "nope" in done.err
+
+
+def test_a_folder_to_change_to_that_is_not_there(place: Place, cli: Cli) -> None:
+    assert "gone" in cli("--cd", "gone", "status", code=2).err
+    cli("status", "--cd", "gone", code=2)
+
+
+def test_debug_shows_where_an_error_comes_from(place: Place, cli: Cli) -> None:
+    assert "Traceback" not in cli("add", "nope", code=2).err
+    assert "Traceback" in cli("add", "nope", "--debug", code=1).err
+
+
+def test_long_reports_are_cut_unless_verbose(place: Place, cli: Cli) -> None:
+    place.write({f"data/{n:03}": str(n) for n in range(60)})
+    place.add("data")
+    place.write({f"data/{n:03}": f"changed {n}" for n in range(60)})
+    assert "more (-v shows all)" in cli("status").out
+    assert "data/059" not in cli("status").out
+    assert "data/059" in cli("status", "-v").out
+    place.save()
+    done = cli("checkout", code=5)
+    assert "more (-v shows all)" in done.err
+    assert "data/059" in cli("checkout", "-v", code=5).err
+
+
+def test_output_without_a_terminal_has_no_colour_and_no_bars(place: Place, cli: Cli) -> None:
+    place.write({"x": "1"})
+    done = cli("add", "x")
+    assert "\x1b" not in done.out + done.err
+
+
+def test_names_are_printed_whatever_the_locale(place: Place, cli: Cli) -> None:
+    place.write({"données/héllo wörld ✓.txt": "1"})
+    place.add("données")
+    place.write({"données/héllo wörld ✓.txt": "2"})
+    done = cli("status", env={"LC_ALL": "C", "PYTHONIOENCODING": None, "PYTHONUTF8": None, "LANG": None})
+    assert "h" in done.out
+    found = cli("status", "--json").json
+    assert found["targets"][0]["changes"][0]["path"] == "données/héllo wörld ✓.txt"
+
+
+def test_an_ascii_only_stdout_does_not_break_a_report(place: Place, cli: Cli) -> None:
+    place.write({"ünï": "1"})
+    done = cli("add", "ünï", env={"PYTHONIOENCODING": "ascii"})
+    assert "added" in done.out
+    place.write({"ünï": "2"})
+    cli("status", "--json", env={"PYTHONIOENCODING": "ascii"})
+
+
+def test_a_broken_stdout_is_no_traceback(place: Place) -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full here")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc_like", "root"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+
+
+def test_documents_of_all_commands_parse_one_by_one(ready: Place, cli: Cli) -> None:
+    lines = [cli("--cd", ready.root, *words, "--json").out for words in (["status"], ["root"], ["fsck"])]
+    assert all(isinstance(json.loads(line), dict) for line in lines)

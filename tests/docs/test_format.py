@@ -1,0 +1,71 @@
+"""The formats page: every example on it is what the code reads, and what the code would write."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dvc_like import config
+from dvc_like.config import Config
+from dvc_like.meta import file, tree
+from dvc_like.ops._store import read_description
+
+PAGE = Path(__file__).parents[2] / "docs" / "format.md"
+_FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+
+
+def examples() -> list[tuple[int, str, str]]:
+    """Return line number, language and text of every fenced example."""
+    text = PAGE.read_text(encoding="utf-8")
+    return [(text.count("\n", 0, match.start()) + 1, match[1], match[2]) for match in _FENCED.finditer(text)]
+
+
+def of(language: str) -> list[object]:
+    """Return the examples of one language as parameters, named by their line."""
+    return [pytest.param(text, id=f"line {line}") for line, kind, text in examples() if kind == language]
+
+
+def test_every_example_is_of_a_kind_that_is_tested_here() -> None:
+    assert {language for _, language, _ in examples()} == {"yaml", "tree", "json", "ini"}
+
+
+def test_no_fence_is_left_open() -> None:
+    assert PAGE.read_text(encoding="utf-8").count("```") == 2 * len(examples())
+
+
+@pytest.mark.parametrize("text", of("yaml"))
+def test_a_meta_file_is_read_and_means_the_same_written_again(text: str) -> None:
+    meta = file.parse(text.encode(), "example.meta")
+    again = file.encode(meta)
+    assert file.parse(again, "example.meta") == meta
+    assert file.encode(file.parse(again, "example.meta")) == again
+
+
+@pytest.mark.parametrize("text", of("yaml"))
+def test_the_keys_of_a_meta_file_stand_in_the_order_they_are_written(text: str) -> None:
+    keys = [line.partition(":")[0] for line in text.splitlines()]
+    written = file.encode(file.parse(text.encode(), "example.meta")).decode()
+    assert [line.partition(":")[0] for line in written.splitlines() if line[0].isalpha()] == keys
+
+
+@pytest.mark.parametrize("text", of("tree"))
+def test_a_tree_is_canonical(text: str) -> None:
+    entries = tree.parse(text.encode(), "example")
+    assert tree.encode(entries) == text.encode()
+    assert {entry.kind for entry in entries} == {"d", "f", "l", "x"}
+
+
+@pytest.mark.parametrize("text", of("json"))
+def test_a_description_of_a_store_is_read(text: str) -> None:
+    assert re.fullmatch(r"[0-9a-f]{32}", read_description(text.encode()))
+
+
+@pytest.mark.parametrize("text", of("ini"))
+def test_a_configuration_may_be_tracked_and_is_what_editing_makes(text: str, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text(text)
+    values = Config({"project": str(tmp_path / "config")}).values
+    assert values
+    config.edit(str(tmp_path / "made"), {value.name: value.text for value in values})
+    assert (tmp_path / "made").read_text() == text
