@@ -170,6 +170,8 @@ def check_tracked(section: str, key: str, value: str) -> str | None:
     if not _KEYS.get(section, {}).get(key, section != "remote"):  # what a plug-in reads may be a secret
         return "belongs into the local or the user's configuration, not into a file that Git tracks"
     value = re.sub(r"[\x00-\x20]", "", value)  # a blank before the scheme must not hide it
+    if key == "endpointurl" and re.search(r"[?#@\\]", value):
+        return "is no plain endpoint: leave out user, query and fragment"
     if key == "endpointurl" and value.lower().startswith("http:"):
         host = re.sub(r"^http:/*(?:[^/@]*@)?(\[[^\]]*\]|[^:/]*).*", r"\1", value, flags=re.I).lower()
         if host not in ("localhost", "127.0.0.1", "[::1]"):

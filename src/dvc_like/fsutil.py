@@ -73,7 +73,11 @@ def is_racy(status: os.stat_result, now_ns: int) -> bool:
     File systems stamp with a coarse clock: 4-10 ms in the Linux kernel, 2 s on FAT, where the stamps
     are whole seconds.
     """
-    stamp = status.st_ctime_ns if _POSIX else status.st_mtime_ns
+    return is_young(status.st_ctime_ns if _POSIX else status.st_mtime_ns, now_ns)
+
+
+def is_young(stamp: int, now_ns: int) -> bool:
+    """Tell whether the clock may still stand where it stood when something was stamped."""
     tick = 2_000_000_000 if stamp % 1_000_000_000 == 0 else 20_000_000
     return stamp >= now_ns - tick
 

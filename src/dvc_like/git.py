@@ -103,6 +103,10 @@ class Git:
                 found.append(path)
         return found
 
+    def knows(self, path: str) -> bool:
+        """Tell whether any commit ever had a path."""
+        return bool(self.run("log", "--all", "-1", "--format=%H", "--", self._literal(path)).strip())
+
     def _literal(self, path: str) -> str:
         return f":(top,literal){self.prefix}/{path}" if self.prefix else f":(top,literal){path}"
 

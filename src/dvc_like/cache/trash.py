@@ -15,8 +15,8 @@ from .store import Cache, Object
 
 def discard(cache: Cache, item: Object) -> None:
     """Move an object to the trash; its age there begins now."""
+    os.utime(f"{cache.root}/{item.key}")  # before the move: a crash between must not make it look old there
     cache.move(item.key, f"trash/{item.key}")
-    os.utime(f"{cache.root}/trash/{item.key}")
     if not item.is_tree:
         cache.trust.drop(item.digest)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ..ops._tracked import Selection
 from ..ops.fetch import Fetched, fetch
 from ..project import Project
 from .command import command as make_command
 from .command import pass_console
 from .console import Console
-from .transfer import selection, transfer_options
+from .transfer import transfer_options
 from .words import human_size, plural
 
 
@@ -23,18 +24,11 @@ from .words import human_size, plural
 @pass_console
 def command(
     console: Console,
-    targets: tuple[str, ...],
+    wanted: Selection,
     remote: str | None,
     jobs: int | None,
-    all_branches: bool,
-    all_tags: bool,
-    all_commits: bool,
-    revisions: tuple[str, ...],
-    recursive: bool,
 ) -> None:
     """Bring what TARGETS (default: all) need from a remote into the cache. The workspace is not touched."""
-    del recursive
-    wanted = selection(targets, revisions, all_branches, all_tags, all_commits)
     done = fetch(Project.find(), wanted, remote=remote, jobs=jobs, progress=console.progress)
     console.document("fetch", as_json(done))
     report(console, done)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
+from ..ops._tracked import Selection
 from ..ops.gc import gc, undo
 from ..paths import show
 from ..project import Project
 from .command import command as make_command
 from .command import pass_console
 from .console import Console
-from .transfer import selection
 from .words import human_size, plural
 
 _MAX_SHOWN = 50
@@ -59,7 +59,7 @@ def command(
         return
     found = gc(
         project,
-        selection((), revisions, all_branches, all_tags, all_commits),
+        Selection((), revisions, all_branches, all_tags, all_commits),
         workspace=workspace,
         dry_run=dry_run,
         force=force,

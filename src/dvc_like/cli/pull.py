@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from ..ops._tracked import Selection
 from ..ops.pull import pull
 from ..project import Project
 from . import checkout, fetch
 from .command import command as make_command
 from .command import pass_console
 from .console import Console
-from .transfer import selection, transfer_options
+from .transfer import transfer_options
 
 
 @make_command(
@@ -27,14 +28,9 @@ from .transfer import selection, transfer_options
 @pass_console
 def command(
     console: Console,
-    targets: tuple[str, ...],
+    wanted: Selection,
     remote: str | None,
     jobs: int | None,
-    all_branches: bool,
-    all_tags: bool,
-    all_commits: bool,
-    revisions: tuple[str, ...],
-    recursive: bool,
     force: bool,
     allow_missing: bool,
 ) -> None:
@@ -42,8 +38,6 @@ def command(
 
     A path inside a tracked folder brings only that path; the rest stays recorded.
     """
-    del recursive
-    wanted = selection(targets, revisions, all_branches, all_tags, all_commits)
     done = pull(
         Project.find(),
         wanted,

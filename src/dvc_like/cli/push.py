@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ..ops._tracked import Selection
 from ..ops.push import push
 from ..project import Project
 from .command import command as make_command
 from .command import pass_console
 from .console import Console
-from .transfer import selection, transfer_options
+from .transfer import transfer_options
 from .words import human_size, plural
 
 
@@ -23,21 +24,14 @@ from .words import human_size, plural
 @pass_console
 def command(
     console: Console,
-    targets: tuple[str, ...],
+    wanted: Selection,
     remote: str | None,
     jobs: int | None,
-    all_branches: bool,
-    all_tags: bool,
-    all_commits: bool,
-    revisions: tuple[str, ...],
-    recursive: bool,
 ) -> None:
     """Send what TARGETS (default: all) need, and the remote lacks, from the cache to a remote.
 
     An object that is damaged on the remote is sent again where that can be seen.
     """
-    del recursive
-    wanted = selection(targets, revisions, all_branches, all_tags, all_commits)
     done = push(Project.find(), wanted, remote=remote, jobs=jobs, progress=console.progress)
     console.document("push", {"sent": done.objects, "size": done.size, "present": done.present, "healed": done.healed})
     if done.objects:

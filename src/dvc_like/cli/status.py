@@ -37,7 +37,8 @@ def command(console: Console, targets: tuple[str, ...], exit_code: bool, recursi
     del recursive
     wrong: list[DvcLikeError] = []
     found = status(Project.find(), targets, failures=wrong, progress=console.progress)
-    console.document("status", {"targets": [_as_json(one) for one in found]})
+    if found or not wrong:
+        console.document("status", {"targets": [_as_json(one) for one in found]})
     different = [one for one in found if one.state != "unchanged" or not one.cached]
     for one in different:
         _print(console, one)

@@ -14,7 +14,7 @@ from .. import paths
 from ..cache.place import Placer
 from ..digest import Digest
 from ..errors import WouldOverwrite
-from ..fsutil import NO_SIGNATURE, Dir, signature, temp_name, untrusted
+from ..fsutil import NO_SIGNATURE, Dir, is_young, signature, temp_name, untrusted
 from ..meta.tree import EXECUTABLE, FOLDER, LINK, Entry
 from ..paths import RelPath, is_below, join
 from ..progress import Task
@@ -223,9 +223,14 @@ class Applier:
                 if old.value == plan.pair.entries[name].value:
                     present[name] = old._replace(signature=NO_SIGNATURE) if name in (seen.gone if seen else ()) else old
         absent = sum(e.files for e in plan.pair.entries.values() if e.name not in present and e.name not in there)
+        # A stamp promises that these names are all there are: a file the user put there must not be hidden by it.
         stamp = signature(here.status())
+        if {one.name for one in here.entries()} != {*present, *there}:
+            stamp = NO_SIGNATURE
+        known = set(seen.same) if seen is not None and row is not None and row.stored else set()
+        stored = known.issuperset(plan.keep)  # what was only compared was not seen in the cache
         total = (entry.value, entry.size, entry.files)
-        self._rows[path] = make_row(total, present, there, absent=absent, stamp=stamp)
+        self._rows[path] = make_row(total, present, there, absent=absent, stored=stored, stamp=stamp)
 
 
 def _lstat(here: Dir, name: str) -> object:
@@ -254,10 +259,9 @@ def _blocked(here: Dir, name: str, error: OSError) -> WouldOverwrite | OSError:
 
 def _without_racy(row: Row, now: int) -> Row:
     """Spoil the signatures of files written within the last tick: a write after ours could look the same."""
-    young = now - 20_000_000
     parts = [row.signature(at) for at in range(len(row.names))]
-    parts = [untrusted(part) if _ctime(part) >= young else part for part in parts]
-    stamp = NO_SIGNATURE if _ctime(row.folder_stamp) >= young else row.folder_stamp
+    parts = [untrusted(part) if is_young(_ctime(part), now) else part for part in parts]
+    stamp = NO_SIGNATURE if is_young(_ctime(row.folder_stamp), now) else row.folder_stamp
     return replace(row, signatures=b"".join(parts), folder_stamp=stamp)
 
 

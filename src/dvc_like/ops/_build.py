@@ -77,6 +77,7 @@ class Builder:
         """Store a folder; `base` is its tree in the present version. With `distrust` all its files are read again."""
         row, name = seen.row, seen.path.rpartition("/")[2]
         distrust = distrust or self._force or row is None or not row.stored
+        distrust = distrust or (row is not None and not self._cache.has_tree(parse(row.tree)))
         if row is not None and seen.clean and not distrust and base in (None, row.tree):
             return Entry(name, FOLDER, row.size, row.tree, row.files)
         recorded = {} if distrust else self._recorded(seen, depth)

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from ..cache.store import Cache
 from ..cache.writer import Writer
-from ..errors import UnsafePath
+from ..errors import LockHeld, UnsafePath
 from ..fsutil import Dir
 from ..locks import lock
 from ..progress import SILENT, Progress, Task
@@ -58,11 +58,12 @@ class Session:
 
 @contextlib.contextmanager
 def open_session(
-    project: Project, progress: Progress = SILENT, *, worktree: bool = False, cache: str = ""
+    project: Project, progress: Progress = SILENT, *, worktree: bool = False, reading: bool = False, cache: str = ""
 ) -> Iterator[Session]:
     """Open a project's state.
 
-    `worktree` takes the lock of verbs that change the workspace; `cache` is ``shared`` for verbs that need its
+    `worktree` takes the lock of verbs that change the workspace, `reading` keeps those out if it can without
+    waiting; `cache` is ``shared`` for verbs that need its
     objects to stay, ``exclusive`` for gc.
     """
     for folder in (project.tmp, project.shared_tmp, os.path.join(project.shared_folder, "cache")):
@@ -79,7 +80,19 @@ def open_session(
             os.makedirs(project.cache_dir, exist_ok=True)
             path = os.path.join(project.cache_dir, "lock")
             stack.enter_context(_waiting_lock(project, progress, path, shared=cache == "shared"))
-        yield Session(project, progress, stack)
+        session = Session(project, progress, stack)
+        if reading:
+            session.index.frozen = not _may_refresh(project, stack)
+        yield session
+
+
+def _may_refresh(project: Project, stack: contextlib.ExitStack) -> bool:
+    """Tell whether a verb that only reads may refresh the index: not while another one changes the workspace."""
+    try:
+        stack.enter_context(lock(os.path.join(project.tmp, "lock"), shared=True, timeout=0))
+    except (LockHeld, OSError):
+        return False
+    return True
 
 
 def _make_state_folder(folder: str) -> None:

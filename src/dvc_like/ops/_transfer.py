@@ -19,12 +19,12 @@ _HOPELESS = 8  # so many refusals, and the rest is not tried
 
 
 class Outcome(Generic[Item]):
-    """What became of a transfer: `failures` pairs items with errors, `done` counts the others."""
+    """What became of a transfer: `failures` pairs items with errors, `untried` was not begun, `done` counts."""
 
     def __init__(self) -> None:
         self.failures: list[tuple[Item, DvcLikeError]] = []
         self.done = 0
-        self.untried = 0
+        self.untried: list[Item] = []
 
 
 def transfer(items: Iterable[Item], work: Callable[[Item], None], jobs: int) -> Outcome[Item]:
@@ -45,7 +45,7 @@ def transfer(items: Iterable[Item], work: Callable[[Item], None], jobs: int) -> 
             for at, item in enumerate(batch):
                 if stop.is_set():
                     with mutex:
-                        outcome.untried += len(batch) - at
+                        outcome.untried += batch[at:]
                     break
                 try:
                     work(item)
@@ -78,7 +78,7 @@ def transfer(items: Iterable[Item], work: Callable[[Item], None], jobs: int) -> 
                 thread.join()
     if fatal:
         raise fatal[0]
-    outcome.untried += sum(1 for _ in source)
+    outcome.untried += source
     return outcome
 
 

@@ -17,7 +17,7 @@ from ..cache.place import Placer
 from ..digest import Digest
 from ..errors import DataMissing, DvcLikeError, UnsafePath, WouldOverwrite, gathered
 from ..fsutil import Dir
-from ..meta.file import Meta
+from ..meta.file import SUFFIX, Meta
 from ..meta.tree import FOLDER, LINK, Entry
 from ..paths import RelPath, is_below, join, show
 from ..progress import SILENT, Progress, Task
@@ -133,8 +133,10 @@ def checkout_in(
 
 
 def _remove_orphans(session: Session, applier: Applier, targets: set[RelPath]) -> None:
-    """Remove tracked, unchanged data that no meta file describes any more."""
+    """Remove tracked, unchanged data that no meta file describes any more: another revision did."""
     for path in session.index.tops(targets):
+        if not _left_behind(session, path, targets):
+            continue
         row = session.index.get(path)
         name, holder = path.rpartition("/")[2], paths.parent(path)
         try:
@@ -151,11 +153,28 @@ def _remove_orphans(session: Session, applier: Applier, targets: set[RelPath]) -
                 plan = Plan(Target(path, Meta(Digest(row.tree), row.size, row.files)), path, seen)
                 for pair in pairs(session.cache, path, None, seen, path):
                     _plan_folder(session, plan, pair, relink=False)
+                if plan.in_the_way:
+                    continue  # not all of it is safe in the cache: it stays
                 applier.remove(parent, path, seen, plan.folders)
             else:
                 seen = session.scanner().file(parent, path)
                 if seen.clean and session.cache.ensure(Digest(row.tree)):
                     applier.remove_file(parent, path)
+
+
+def _left_behind(session: Session, path: RelPath, targets: set[RelPath]) -> bool:
+    """Tell whether it was Git that took away the meta file of a path, and nothing else claims the path."""
+    git = session.project.git
+    if git is None or any(is_below(target, path) for target in targets):
+        return False
+    if os.path.lexists(os.path.join(session.project.root, path + SUFFIX)):
+        return False  # damaged, perhaps
+    holder = path
+    while holder := paths.parent(holder):
+        for name in (".git", PROJECT_FOLDER):
+            if os.path.lexists(os.path.join(session.project.root, holder, name)):
+                return False  # another repository's
+    return not git.tracked([path, path + SUFFIX]) and git.knows(path + SUFFIX)
 
 
 def _plan(session: Session, wanted: Wanted, task: Task, *, relink: bool) -> Plan:

@@ -123,7 +123,7 @@ class _Fetcher:
                     need.entries = load_need(self._session.cache, need)
                 except DvcLikeError as error:
                     self._done.failures.append((show(need.path), error))
-        self._note(outcome.failures, outcome.untried)
+        self._note(outcome.failures, len(outcome.untried))
 
     def _get_tree(self, store: Store, need: TreeNeed, writer: Writer) -> None:
         buffer = _Bounded(MAX_SIZE)
@@ -142,8 +142,9 @@ class _Fetcher:
         task.expect(files=len(missing), size=sum(need.size for need in missing))
         outcome = transfer(missing, lambda need: self._get_file(store, need, writer, task), store.jobs)
         self._done.objects += outcome.done
-        self._done.size += sum(need.size for need in missing) - sum(need.size for need, _ in outcome.failures)
-        self._note(outcome.failures, outcome.untried)
+        self._done.size += sum(need.size for need in missing)
+        self._done.size -= sum(need.size for need, _ in outcome.failures) + sum(need.size for need in outcome.untried)
+        self._note(outcome.failures, len(outcome.untried))
 
     def _get_file(self, store: Store, need: Need, writer: Writer, task: Task) -> None:
         try:

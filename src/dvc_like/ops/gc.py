@@ -16,13 +16,13 @@ from ..cache.trash import delete, discard, trashed
 from ..errors import BadMeta, DvcLikeError, ProjectError, UsageError, gathered
 from ..fsutil import Dir
 from ..meta.file import SUFFIX, Meta
+from ..meta.tree import parse
 from ..paths import RelPath, show
 from ..progress import SILENT, Progress
 from ..project import Project
 from ._closure import TreeNeed, close_over
 from ._session import Session, open_session
 from ._tracked import Selection, Target, Wanted, at_revisions, is_ours, walk
-from ._trees import load
 
 GRACE = 2 * 3600  # seconds
 
@@ -165,8 +165,10 @@ def _needed(session: Session, roots: list[Wanted]) -> set[str]:
 
 def _load(cache: Cache, level: list[TreeNeed]) -> None:
     for need in level:
-        if cache.has_tree(need.digest):
-            need.entries = load(cache, need.digest, need.path, need.depth)
+        # Only what keeps what alive is asked here, so neither depth nor links are judged.
+        data = cache.read_tree(need.digest)
+        if data is not None:
+            need.entries = parse(data, f"the listing of {show(need.path)} ({need.digest.short})")
 
 
 def _sort(session: Session, needed: set[str], young_after: int) -> Collected:

@@ -167,9 +167,9 @@ class _Pusher:
         failed = {need.key for need, _ in outcome.failures}
         for need, error in outcome.failures:
             self._fail(need.key, need.path, error)
-        if outcome.untried:
-            self._done.untried += outcome.untried
-            self._lost.update(need.key for need in missing)
+        self._done.untried += len(outcome.untried)
+        failed.update(need.key for need in outcome.untried)
+        self._lost.update(failed)
         sent = [need for need in missing if need.key not in failed]
         self._done.objects += outcome.done
         self._done.size += sum(need.size for need in sent)
@@ -179,7 +179,7 @@ class _Pusher:
         if not self._session.cache.ensure(need.digest):
             raise DataMissing(
                 "not in the cache, or damaged there, and not on the remote",
-                hint="`dvc-like add` it again where the file is, or fetch it from another remote.",
+                hint="`dvc-like fsck --repair` brings back what the workspace or another remote has.",
             )
         self._store.backend.put(need.key, self._session.cache.path(need.digest), label=need.path)
         task.advance(files=1, size=need.size)
@@ -200,6 +200,8 @@ class _Pusher:
             self._store.backend.flush()
             for need, error in outcome.failures:
                 self._fail(need.key, need.path, error)
+            self._done.untried += len(outcome.untried)
+            self._lost.update(need.key for need in outcome.untried)
             self._done.objects += outcome.done
             self._acknowledge([need.key for need in unique if need.key not in self._lost])
 

@@ -14,7 +14,7 @@ from .. import paths
 from ..cache.store import Cache
 from ..digest import Digest
 from ..errors import DataMissing, DvcLikeError, UsageError, gathered
-from ..fsutil import Dir
+from ..fsutil import NO_SIGNATURE, Dir
 from ..meta.tree import FILE, FOLDER, LINK, Entry
 from ..paths import RelPath, join, show
 from ..progress import SILENT, Progress, Task
@@ -69,7 +69,7 @@ def status(
     What cannot be read is added to `failures`; when that is None it is raised once all has been looked at.
     """
     wrong: list[DvcLikeError] = [] if failures is None else failures
-    with open_session(project, progress) as session:
+    with open_session(project, progress, reading=True) as session:
         found = [_compare(session, wanted) for wanted in select(project, session.root, targets, wrong)]
     wrong += [one.problem for one in found if one.problem is not None]
     if wrong and failures is None:
@@ -216,9 +216,10 @@ def _adopt(session: Session, entry: Entry, pair: Pair, folder: Folder, adopted: 
     folders = [name for name in folder.folders if name in pair.entries and pair.entries[name].kind == FOLDER]
     absent = sum(e.files for e in pair.entries.values() if e.name not in adopted and e.name not in folders)
     total = (entry.value, entry.size, entry.files)
-    session.index.put(
-        pair.path, make_row(total, adopted, folders, absent=absent, stored=False, stamp=folder.trusted_stamp)
-    )
+    # The stamp promises that the row names all there is; what differs must stay in sight.
+    whole = len(adopted) == len(folder.new) and len(folders) == len(folder.folders)
+    stamp = folder.trusted_stamp if whole else NO_SIGNATURE
+    session.index.put(pair.path, make_row(total, adopted, folders, absent=absent, stored=False, stamp=stamp))
 
 
 def _changes_by_index(folder: Folder) -> Iterator[Change]:

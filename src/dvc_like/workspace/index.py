@@ -125,6 +125,7 @@ class Index:
         self._file = StateFile(path, VERSION, _SCHEMA)
         self._changes: dict[str, Row | None] = {}
         self._swept: list[str] = []
+        self.frozen = False  # another process changes the workspace: nothing is written
 
     def get(self, path: str) -> Row | None:
         """Return the row of a folder, or None."""
@@ -166,7 +167,7 @@ class Index:
 
     def save(self) -> None:
         """Write what was changed, at once."""
-        if self._changes or self._swept:
+        if (self._changes or self._swept) and not self.frozen:
             self._file.write(self._write)
         self._changes.clear()
         self._swept.clear()

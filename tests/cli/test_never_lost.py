@@ -1,0 +1,163 @@
+"""Bytes of the user that no command may lose, and claims the index may not make: each was lost or claimed once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.cli.place import Place
+from tests.conftest import Cli
+
+from dvc_like import digest as digests
+from dvc_like.errors import DvcLikeError, RemoteDenied, WouldOverwrite
+from dvc_like.ops import _transfer
+
+
+def two_versions(place: Place) -> None:
+    """Version 1 without `notes`, version 2 with it; the workspace is back at version 1."""
+    place.write({"data/a": "1"})
+    place.add("data")
+    place.save("one")
+    place.write({"data/notes": "theirs"})
+    place.add("data")
+    place.save("two")
+    place.git("checkout", "-q", "HEAD~1")
+    place.checkout()
+
+
+def test_a_file_that_was_never_added_stays_in_sight_after_a_checkout(place: Place) -> None:
+    two_versions(place)
+    place.write({"data/notes": "mine"})
+    place.checkout()
+    assert place.changes() == {"data/notes": "added"}
+    place.git("checkout", "-q", "-")
+    with pytest.raises(WouldOverwrite):
+        place.checkout()
+    assert (place / "data/notes").read_text() == "mine"
+
+
+def test_an_edit_stays_in_sight_when_the_index_was_lost(place: Place) -> None:
+    place.write({"data/a": "1", "data/b": "2"})
+    place.add("data")
+    place.save("one")
+    for name in os.listdir(place / ".dvc-like/tmp"):
+        if name.startswith("index"):
+            os.unlink(place / ".dvc-like/tmp" / name)
+    place.write({"data/b": "edited"})
+    for _ in range(2):
+        assert place.changes() == {"data/b": "modified"}
+    with pytest.raises(WouldOverwrite):
+        place.checkout()
+    assert (place / "data/b").read_text() == "edited"
+
+
+def test_data_of_a_vanished_meta_file_stays_when_it_is_not_in_the_cache(place: Place) -> None:
+    two_versions(place)
+    shutil.rmtree(place / ".dvc-like/cache/files")
+    place.git("rm", "-q", "--cached", "data.meta")
+    (place / "data.meta").unlink()
+    place.git("commit", "-q", "-m", "three")
+    place.checkout()
+    assert (place / "data/a").read_text() == "1"
+
+
+@pytest.mark.parametrize("why", ["split", "moved into git", "damaged", "nested repository", "removed by hand"])
+def test_only_what_git_took_away_is_removed(place: Place, why: str) -> None:
+    place.write({"data/sub/f": "1"})
+    place.add("data")
+    place.save("one")
+    if why == "split":
+        (place / "data.meta").unlink()
+        place.add("data/sub")
+        place.save("two")
+    elif why == "moved into git":
+        (place / "data.meta").unlink()
+        (place / ".gitignore").unlink()
+        place.git("add", "-A")
+        place.git("commit", "-q", "-m", "two")
+    elif why == "damaged":
+        (place / "data.meta").write_text("hsah: x\n")
+    elif why == "nested repository":
+        place.write({"deep/er": "2"})
+        place.add("deep/er")
+        place.save("two")
+        place.git("init", "-q", "deep")
+    else:
+        (place / "data.meta").unlink()
+    place.checkout()
+    assert (place / "data/sub/f").read_text() == "1"
+    if why == "nested repository":
+        assert (place / "deep/er").read_text() == "2"
+
+
+def test_what_git_took_away_is_removed_and_comes_back(place: Place) -> None:
+    place.save("zero")
+    place.write({"data/f": "1"})
+    place.add("data")
+    place.save("one")
+    place.git("checkout", "-q", "HEAD~1")
+    place.checkout()
+    assert not (place / "data").exists()
+    place.git("checkout", "-q", "-")
+    place.checkout()
+    assert (place / "data/f").read_text() == "1"
+
+
+def test_a_folder_is_not_taken_over_when_its_listing_left_the_cache(place: Place, cli: Cli) -> None:
+    place.write({"data/a": "1", "data/sub/x": "2"})
+    place.add("data")
+    for path in (place / ".dvc-like/cache/files").rglob("*.tree"):
+        if b"\tx\n" in path.read_bytes():
+            path.unlink()
+    place.add("data/sub")
+    cli("fsck")
+
+
+def test_a_young_listing_with_a_link_does_not_stop_gc(place: Place, cli: Cli) -> None:
+    place.write({"other": "o", "data/a": "1", "data/sub/b": "2"})
+    os.symlink("../a", place / "data/sub/l")
+    place.add("other", "data")
+    (place / "data.meta").unlink()
+    cli("gc", "-w")
+
+
+def test_what_was_not_begun_is_told_by_name() -> None:
+    def refuse(item: int) -> None:
+        raise RemoteDenied("no")
+
+    outcome = _transfer.transfer(range(100), refuse, 1)
+    tried = {item for item, _ in outcome.failures}
+    assert tried | set(outcome.untried) == set(range(100))
+    assert outcome.done == 0
+    assert len(tried) < 100
+
+
+def test_trees_whose_children_were_not_tried_are_not_put(
+    place: Place, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight refusals end the level; no parent of a tree that was left out may reach the remote."""
+    place.write({f"data/{n}/leaf/f": str(n) for n in range(60)})
+    place.add("data")
+    store = tmp_path / "storage"
+    from dvc_like.remote.local import LocalBackend
+
+    real = LocalBackend.put
+    refused = []
+
+    def put(self: LocalBackend, key: str, source: str | bytes, *, label: str = "") -> None:
+        if key.endswith(".tree") and label.endswith("/leaf") and len(refused) < 8:
+            refused.append(key)
+            raise RemoteDenied("no")
+        real(self, key, source, label=label)
+
+    monkeypatch.setattr(LocalBackend, "put", put)
+    with pytest.raises(DvcLikeError, match="not tried"):
+        place.push()
+    there = {str(path.relative_to(store)) for path in (store).rglob("*") if path.is_file()}
+    for key in [key for key in there if key.endswith(".tree")]:
+        for line in (store / key).read_text().splitlines()[1:]:
+            fields = line.split("\t")
+            child = digests.parse(fields[2])
+            assert (digests.tree_key(child) if fields[0] == "d" else digests.file_key(child)) in there
