@@ -102,3 +102,15 @@ class Interrupted:
     def data(self) -> bytes:
         """Everything that arrived."""
         return b"".join(self._parts)
+
+
+def difference(got: bytes, wanted: bytes) -> str:
+    """Return where two contents differ, empty when they do not.
+
+    For large ones: pytest would lay megabytes side by side, for minutes.
+    """
+    if got == wanted:
+        return ""
+    shorter = min(len(got), len(wanted))
+    first = next((at for at in range(shorter) if got[at] != wanted[at]), shorter)
+    return f"{len(got)} bytes instead of {len(wanted)}, and byte {first} is the first that differs"
