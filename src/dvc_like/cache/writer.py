@@ -23,7 +23,7 @@ from .pump import Stored, pump
 from .store import Cache
 
 SMALL = 1 << 20  # up to this size a file is read into memory whole
-CLONE_FROM = 64 << 10  # below this size cloning costs more than copying (docs/benchmarks.md)
+CLONE_FROM = 64 << 10  # a small file costs more to clone than to copy; where it turns is an estimate
 BATCH_FILES = 4096  # flushed while the next ones are read; also bounds memory
 FSYNC_UP_TO = 8  # so few files are cheaper flushed one by one than with the whole file system
 
