@@ -556,6 +556,54 @@ def test_two_arrivals_of_one_object_leave_one(cache: Cache) -> None:
     assert temps(cache) == []
 
 
+@pytest.mark.parametrize("size", [0, 1, 5000, SMALL + 1])
+@pytest.mark.parametrize("algorithm", ["blake3", "sha256", "xxh128", "md5"])
+def test_bytes_that_are_their_name_are_kept_with_the_batch(cache: Cache, algorithm: str, size: int) -> None:
+    data = random.Random(size).randbytes(size)
+    digest = digests.of_bytes(algorithm, data)
+    with Writer(cache, "blake3") as writer:
+        for _ in range(2):
+            writer.put_bytes(data, digest)
+        assert names(cache) == set()
+        writer.flush()
+        assert names(cache) == {file_key(digest)}
+    assert content(cache, digest) == data
+    assert cache.is_sound(digest)
+    record = cache.trust.get(digest)
+    assert record is not None
+    assert record[1] == digests.fingerprint(data)
+    assert temps(cache) == []
+
+
+@pytest.mark.parametrize("wrong", [b"", DATA[:-1], b"X" + DATA[1:], DATA + b"X"])
+def test_bytes_that_are_not_their_name_are_refused_and_the_rest_is_kept(cache: Cache, wrong: bytes) -> None:
+    with Writer(cache, "blake3") as writer:
+        with pytest.raises(CorruptData):
+            writer.put_bytes(wrong, NAME)
+        writer.put_bytes(b"other", digests.of_bytes("blake3", b"other"))
+    assert names(cache) == {file_key(digests.of_bytes("blake3", b"other"))}
+    assert temps(cache) == []
+
+
+def test_bytes_from_several_threads_at_once_are_each_stored_once(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "BATCH_FILES", 100)
+    with Writer(cache, "blake3") as writer:
+
+        def work() -> None:
+            for number in range(350):
+                writer.put_bytes(b"%d" % number, digests.of_bytes("blake3", b"%d" % number))
+
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(names(cache)) == 350
+    assert all(cache.is_sound(found.digest) for found in cache.objects())
+    assert cache.set_aside == []
+    assert temps(cache) == []
+
+
 # ------------------------------------------------------------------------------ the folder
 
 

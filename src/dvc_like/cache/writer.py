@@ -56,7 +56,7 @@ class Writer:
     def __enter__(self) -> Writer:
         marks = os.path.join(self.cache.root, "tmp")
         os.makedirs(marks, exist_ok=True)
-        self._ignore_everything()
+        _ignore_everything(self.cache.root)
         self._sweep(marks)
         self._mark = self._hold_mark(marks)
         self._prefix = os.path.basename(self._mark) + "-"
@@ -82,14 +82,6 @@ class Writer:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._mark)
             self._marks.close()
-
-    def _ignore_everything(self) -> None:
-        # A worktree whose branch has no `.dvc-like` must not see the cache as untracked files.
-        path = os.path.join(self.cache.root, ".gitignore")
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(path, CREATE, 0o666))
-            with open(path, "w", encoding="utf-8") as file:
-                file.write("*\n")
 
     def _sweep(self, marks: str) -> None:
         """Remove what writers that died left behind."""
@@ -126,6 +118,14 @@ class Writer:
         if not self._already(key, digest):
             self._create(key, digest, fast, data, (fd, read) if read is not None else None)
         return Stored(digest, fast, len(data))
+
+    def put_bytes(self, data: bytes, expected: Digest) -> None:
+        """Store a whole file that came from outside; `CorruptData` when its bytes are not those of `expected`."""
+        if digests.of_bytes(expected.algorithm, data) != expected:
+            raise CorruptData("its bytes are not what its name says")
+        key = file_key(expected)
+        if key not in self._pending and key not in self._under_way:
+            self._create(key, expected, digests.fingerprint(data), data, None)
 
     def put_tree(self, data: bytes, expected: Digest | None = None) -> Digest:
         """Store the bytes of a tree; with `expected` they must be its bytes, else `CorruptData`."""
@@ -296,6 +296,15 @@ class Writer:
         for temp in (*enlisted, *self._open):
             with contextlib.suppress(OSError):
                 self.cache.top.unlink(temp)
+
+
+def _ignore_everything(root: str) -> None:
+    # A worktree whose branch has no `.dvc-like` must not see the cache as untracked files.
+    path = os.path.join(root, ".gitignore")
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, CREATE, 0o666))
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("*\n")
 
 
 def _names_to_disk(top: Dir, keys: list[str], *, many: bool) -> None:
