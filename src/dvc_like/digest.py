@@ -79,6 +79,35 @@ def tree_key(digest: Digest) -> str:
     return file_key(digest) + ".tree"
 
 
+#: Bytes of an *ident*: a key as packs write it, one byte for algorithm and kind, then the digest filled up with zeros.
+IDENT_SIZE = 33
+_NUMBERS = {"blake3": 1, "sha256": 2, "xxh128": 3, "md5": 4}
+_NAMES = {number: name for name, number in _NUMBERS.items()}
+_TREE = 0x80
+
+
+def file_ident(digest: Digest) -> bytes:
+    """Return the ident of a file object."""
+    algorithm, _, hexes = digest.partition(":")
+    return bytes((_NUMBERS[algorithm],)) + bytes.fromhex(hexes).ljust(32, b"\0")
+
+
+def tree_ident(digest: Digest) -> bytes:
+    """Return the ident of a tree object."""
+    algorithm, _, hexes = digest.partition(":")
+    return bytes((_NUMBERS[algorithm] | _TREE,)) + bytes.fromhex(hexes).ljust(32, b"\0")
+
+
+def of_ident(ident: bytes) -> tuple[Digest, bool]:
+    """Return the digest of an ident, and whether it is a tree's; raise `CorruptData` when it is no ident."""
+    name = _NAMES.get(ident[0] & ~_TREE) if len(ident) == IDENT_SIZE else None
+    if name is not None:
+        used = HEX_LENGTH[name] // 2
+        if not any(ident[1 + used :]):
+            return Digest(f"{name}:{ident[1 : 1 + used].hex()}"), bool(ident[0] & _TREE)
+    raise CorruptData(f"not an ident of an object: {ident.hex()[:80]}")
+
+
 def hasher(algorithm: str) -> Any:
     """Return a fresh hash object with ``update`` and ``hexdigest``."""
     return _NEW[algorithm]()

@@ -63,6 +63,13 @@ class Git:
         path = os.path.join(self.common_dir, "shallow")
         return os.path.exists(path) and os.path.getsize(path) > 0
 
+    @staticmethod
+    def is_installed() -> bool:
+        """Tell whether git can be run at all."""
+        import shutil
+
+        return shutil.which("git") is not None
+
     def run(self, *arguments: str, stdin: bytes | None = None, check: bool = True, index: str = "") -> bytes:
         """Run git at the top of the worktree; return its output. Raises `DvcLikeError` when it fails.
 

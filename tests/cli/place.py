@@ -48,11 +48,6 @@ def objects_in(store: Path) -> dict[str, Path]:
     }
 
 
-def unsound(store: Path) -> list[str]:
-    """Return the keys of objects whose bytes are not what their name says."""
-    return [key for key, path in objects_in(store).items() if key_of(path.read_bytes()) != key.removesuffix(".tree")]
-
-
 def temps_in(folder: Path) -> list[str]:
     """Return every temporary name below a folder."""
     return [path.relative_to(folder).as_posix() for path in folder.rglob(".dvc-like-tmp-*")]
@@ -71,23 +66,6 @@ def tree_lines(data: bytes) -> Iterator[Line]:
     for line in data.decode().split("\n")[1:-1]:
         fields = line.split("\t")
         yield Line(fields[0], fields[2], fields[-1])
-
-
-def dangling(store: Path) -> list[str]:
-    """Return what trees of a store list and the store lacks: must be nothing, whatever happened."""
-    there = objects_in(store)
-    lost = []
-    for key, path in there.items():
-        if not key.endswith(".tree"):
-            continue
-        for line in tree_lines(path.read_bytes()):
-            if line.kind == "l":
-                continue
-            hexes = line.value.partition(":")[2]
-            below = f"files/blake3/{hexes[:2]}/{hexes[2:]}" + (".tree" if line.kind == "d" else "")
-            if below not in there:
-                lost.append(f"{key} -> {line.name}")
-    return lost
 
 
 class Place:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from tests.cli.killing import count_changes, moments, run_child, start
-from tests.cli.place import Place, clone_of, dangling, key_of, make_place, objects_in, temps_in, unsound
+from tests.cli.place import Place, clone_of, key_of, make_place, objects_in, temps_in
+from tests.cli.stores import contents_of, dangling, unsound
 from tests.conftest import Cli, Node, tree_of
 
 import dvc_like
@@ -152,7 +153,7 @@ def check_push(place: Place, store: Path) -> None:
     assert dangling(store) == []
     assert unsound(store) == []
     place.push()
-    assert set(objects_in(store)) == set(objects_in(place.cache))
+    assert set(contents_of(store)) == set(objects_in(place.cache))
     assert unsound(store) == []
     assert [name for name in temps_in(store) if not name.startswith("tmp/")] == []  # marks go with the next writer
 
@@ -423,7 +424,7 @@ def test_two_first_pushes_to_one_new_store_at_once(place: Place, store: Path, tm
     other.add("mine")
     done = finish([start(["push"], each.root) for each in (place, other)])
     assert [code for code, _ in done] == [0, 0], done
-    assert set(objects_in(store)) == set(objects_in(other.cache))
+    assert set(contents_of(store)) == set(objects_in(other.cache))
     assert dangling(store) == []
     place.push()
     other.push()

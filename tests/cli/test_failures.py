@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from blake3 import blake3
-from tests.cli.place import Place, clone_of, dangling, digest_of, objects_in, temps_in, unlock, unsound
+from tests.cli.place import Place, clone_of, digest_of, key_of, objects_in, temps_in, unlock
+from tests.cli.stores import contents_of, dangling, unsound
 from tests.conftest import Cli, tree_of
 
 import dvc_like
@@ -71,7 +72,7 @@ def test_a_bad_meta_file_is_7_and_the_other_targets_are_done(
     assert place.states("good") == {"good": "unchanged"}
     assert (place / "bad").read_text() == "bad"
     if words[0] == "push":
-        assert len(objects_in(store)) == 1
+        assert len(contents_of(store)) == 1
 
 
 @pytest.mark.parametrize(
@@ -180,7 +181,7 @@ def test_push_to_a_full_remote_and_again(place: Place, small_disk: Callable[[int
     assert dangling(disk / "store") == []
     ballast.unlink()
     cli("push")
-    assert set(objects_in(disk / "store")) == set(objects_in(place.cache))
+    assert set(contents_of(disk / "store")) == set(objects_in(place.cache))
     assert temps_in(disk / "store") == []
 
 
@@ -501,8 +502,7 @@ def test_a_remote_that_never_ends_does_not_fill_the_disk(place: Place, store: Pa
     place.add("x")
     place.save()
     place.push()
-    (stored,) = objects_in(store).values()
-    unlock(stored)
+    stored = unlock(store / key_of("small"))
     with open(stored, "ab") as file:
         file.truncate(200 << 20)
     copy = clone_of(place, place.root.parent / "copy")

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.place import Place, key_of, objects_in, unlock, unsound
+from tests.cli.place import Place, key_of, objects_in, unlock
+from tests.cli.stores import contents_of, spoil, unsound
 from tests.conftest import Cli
 
 from dvc_like.errors import CorruptData, UsageError
@@ -96,9 +97,9 @@ def test_a_remote_folder_that_nobody_ever_made_is_told(copy: Place, tmp_path: Pa
 
 
 def test_a_damaged_listing_on_the_remote_is_refused(copy: Place, store: Path) -> None:
-    for key, path in objects_in(store).items():
+    for key in contents_of(store):
         if key.endswith(".tree"):
-            unlock(path).write_bytes(path.read_bytes()[:-1] + b"!")
+            spoil(store, key)
     with pytest.raises(CorruptData, match="data"):
         copy.fetch("data")
     assert not any(key.endswith(".tree") for key in objects_in(copy.cache))

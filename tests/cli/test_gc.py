@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.cli.place import Place, objects_in, unsound
+from tests.cli.place import Place, objects_in
+from tests.cli.stores import contents_of, unsound
 from tests.conftest import Cli
 
 import dvc_like
@@ -194,7 +195,7 @@ def test_all_commits_protects_what_an_earlier_gc_put_into_the_trash(history: Pla
 def test_a_push_takes_what_it_needs_out_of_the_trash(history: Place, store: Path) -> None:
     history.gc(workspace=True)
     history.push(all_commits=True)
-    assert len(objects_in(store)) == 10
+    assert len(contents_of(store)) == 10
 
 
 # ------------------------------------------------------------------------------ other workspaces

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from pathlib import Path
 
 import pytest
-from tests.cli.place import Place
+from tests.cli.place import Place, objects_in
+from tests.cli.stores import contents_of, dangling
 from tests.conftest import Cli
 
-from dvc_like import digest as digests
 from dvc_like.errors import DvcLikeError, RemoteDenied, WouldOverwrite
-from dvc_like.ops import _transfer
+from dvc_like.ops import _send, _transfer
+from dvc_like.remote.pack import Pack
+from dvc_like.remote.packs import Packs
 
 
 def two_versions(place: Place) -> None:
@@ -134,30 +137,27 @@ def test_what_was_not_begun_is_told_by_name() -> None:
     assert len(tried) < 100
 
 
-def test_trees_whose_children_were_not_tried_are_not_put(
-    place: Place, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("refused", [range(1, 2), range(3, 4), range(5, 6), range(1, 99)])
+def test_trees_whose_children_did_not_arrive_are_not_put(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: range
 ) -> None:
-    """Eight refusals end the level; no parent of a tree that was left out may reach the remote."""
-    place.write({f"data/{n}/leaf/f": str(n) for n in range(60)})
+    """Packs so small that each holds a few files or one listing; some are refused."""
+    place.write({f"data/{n % 3}/leaf/{n}": str(n) * 50 for n in range(12)})
     place.add("data")
     store = tmp_path / "storage"
-    from dvc_like.remote.local import LocalBackend
+    monkeypatch.setattr(_send, "PACK_SIZE", 200)
+    real, number = Packs.put, itertools.count()
 
-    real = LocalBackend.put
-    refused = []
-
-    def put(self: LocalBackend, key: str, source: str | bytes, *, label: str = "") -> None:
-        if key.endswith(".tree") and label.endswith("/leaf") and len(refused) < 8:
-            refused.append(key)
+    def put(self: Packs, pack: Pack, *, label: str = "") -> None:
+        if next(number) in refused:
             raise RemoteDenied("no")
-        real(self, key, source, label=label)
+        real(self, pack, label=label)
 
-    monkeypatch.setattr(LocalBackend, "put", put)
-    with pytest.raises(DvcLikeError, match="not tried"):
+    monkeypatch.setattr(Packs, "put", put)
+    with pytest.raises(DvcLikeError, match="push failed"):
         place.push()
-    there = {str(path.relative_to(store)) for path in (store).rglob("*") if path.is_file()}
-    for key in [key for key in there if key.endswith(".tree")]:
-        for line in (store / key).read_text().splitlines()[1:]:
-            fields = line.split("\t")
-            child = digests.parse(fields[2])
-            assert (digests.tree_key(child) if fields[0] == "d" else digests.file_key(child)) in there
+    assert len(list((store / "packs").glob("*.zip"))) > 0
+    assert dangling(store) == []
+    monkeypatch.undo()
+    place.push()
+    assert set(contents_of(store)) == set(objects_in(place.cache))

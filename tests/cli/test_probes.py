@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.place import Place, clone_of, digest_of, key_of, objects_in, past_the_tick, temps_in, unlock, unsound
+from tests.cli.place import Place, clone_of, digest_of, key_of, objects_in, past_the_tick, temps_in
+from tests.cli.stores import contents_of, spoil, take_out, unsound
 from tests.conftest import Cli
 
 import dvc_like
@@ -51,7 +52,7 @@ def test_p2_garbage_on_the_remote_is_never_delivered(
     ten: Place, clone: Callable[..., Place], store: Path, cli: Cli, garbage: bytes
 ) -> None:
     """P2: one remote object overwritten with garbage, `pull`: not exit 0, the path is named, nothing of it is used."""
-    unlock(store / key_of("content of 3")).write_bytes(garbage)
+    spoil(store, key_of("content of 3"), garbage)
     copy = clone()
     done = cli("pull", cwd=copy.root, code=9)
     assert "dir/3" in done.err
@@ -62,17 +63,17 @@ def test_p2_garbage_on_the_remote_is_never_delivered(
 
 
 @pytest.mark.parametrize("garbage", [b"X" * len("content of 3"), b"other size"])
-@pytest.mark.parametrize("age", ["just now", "unseen by us"])
+@pytest.mark.parametrize("age", ["sent by us", "unseen by us"])
 def test_p3_push_mends_an_object_that_went_bad_on_the_remote(
     ten: Place, store: Path, cli: Cli, garbage: bytes, age: str
 ) -> None:
     """P3: good cache, bad object at the remote, `push`: it is sent again."""
-    unlock(store / key_of("content of 3")).write_bytes(garbage)
-    if age == "unseen by us" and len(garbage) != len("content of 3"):
+    spoil(store, key_of("content of 3"), garbage)
+    if age == "unseen by us":
         (ten / ".dvc-like/tmp/remotes.sqlite").unlink()
     done = cli("push", "--json").json
     assert (done["sent"], done["healed"]) == (1, 1)
-    assert (store / key_of("content of 3")).read_text() == "content of 3"
+    assert contents_of(store)[key_of("content of 3")] == b"content of 3"
     assert cli("push", "--json").json["sent"] == 0
 
 
@@ -80,7 +81,7 @@ def test_p4_one_missing_object_does_not_keep_nine_others_from_coming(
     ten: Place, clone: Callable[..., Place], store: Path, cli: Cli
 ) -> None:
     """P4: one object missing at the remote, `pull` of a ten-file folder: nine come, the tenth is named by path."""
-    (store / key_of("content of 7")).unlink()
+    take_out(store, key_of("content of 7"))
     copy = clone()
     done = cli("pull", cwd=copy.root, code=9)
     assert "dir/7" in done.err

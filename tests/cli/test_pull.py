@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.place import Place, key_of, temps_in, unlock, unsound
+from tests.cli.place import Place, key_of, temps_in, unlock
+from tests.cli.stores import spoil, take_out, unsound
 from tests.conftest import Cli
 
 from dvc_like.errors import DvcLikeError, PartialFailure, UsageError, WouldOverwrite
@@ -91,11 +92,10 @@ def test_missing_and_damaged_objects_are_named_and_all_others_come(
 ) -> None:
     contents = {"data/cats/1.txt": "cats1", "data/dogs/0.txt": "dogs0", "single": "one"}
     for at, name in enumerate(names):
-        stored = store / key_of(contents[name])
         if at % 2:
-            unlock(stored).write_bytes(b"x" * stored.stat().st_size)
+            spoil(store, key_of(contents[name]), b"x" * len(contents[name]))
         else:
-            stored.unlink()
+            take_out(store, key_of(contents[name]))
     done = cli("pull", code=9)
     for name in names:
         assert name in done.err
@@ -110,13 +110,13 @@ def test_missing_and_damaged_objects_are_named_and_all_others_come(
 
 
 def test_allow_missing_is_content_with_what_the_remote_has(copy: Place, store: Path, cli: Cli) -> None:
-    (store / key_of("cats1")).unlink()
+    take_out(store, key_of("cats1"))
     cli("pull", "--allow-missing")
     assert (copy / "data/cats/0.txt").exists()
 
 
 def test_allow_missing_does_not_excuse_damage(copy: Place, store: Path, cli: Cli) -> None:
-    unlock(store / key_of("cats1")).write_text("xxxxx")
+    spoil(store, key_of("cats1"), b"xxxxx")
     cli("pull", "--allow-missing", code=(7, 9))
     assert not (copy / "data/cats/1.txt").exists()
 
@@ -132,7 +132,7 @@ def test_an_object_damaged_in_the_cache_is_fetched_again(copy: Place, cli: Cli) 
 def test_an_object_damaged_in_the_cache_and_gone_from_the_remote_is_never_placed(copy: Place, store: Path) -> None:
     copy.fetch()
     unlock(copy.cached("one")).write_text("xxx")
-    (store / key_of("one")).unlink()
+    take_out(store, key_of("one"))
     with pytest.raises(DvcLikeError) as caught:
         copy.pull("single")
     assert not (copy / "single").exists()
@@ -181,7 +181,7 @@ def test_everything_deleted_here_comes_back(pushed: Place, store: Path) -> None:
 
 
 def test_a_refusal_names_paths_in_json_too(copy: Place, store: Path, cli: Cli) -> None:
-    (store / key_of("cats1")).unlink()
+    take_out(store, key_of("cats1"))
     found = cli("pull", "--json", code=9).json
     assert found["schema"] == "dvc-like/error/1"
     assert found["error"]["exit_code"] == 9
@@ -189,7 +189,7 @@ def test_a_refusal_names_paths_in_json_too(copy: Place, store: Path, cli: Cli) -
 
 
 def test_the_python_error_says_the_same(copy: Place, store: Path) -> None:
-    (store / key_of("cats1")).unlink()
+    take_out(store, key_of("cats1"))
     with pytest.raises(PartialFailure) as caught:
         copy.pull()
     assert any("data/cats/1.txt" in line for line in caught.value.details)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.place import Place, dangling, key_of, objects_in, temps_in, unlock, unsound
+from tests.cli.place import Place, key_of, objects_in, temps_in, unlock
+from tests.cli.stores import contents_of, dangling, take_out, unsound
 from tests.conftest import AsNobody, Cli
 
 from dvc_like.errors import ConfigError, CorruptData, DataMissing, DvcLikeError, PartialFailure, RemoteError, UsageError
@@ -33,11 +34,11 @@ def check_store(store: Path) -> None:
 def test_everything_is_sent_once_under_the_names_of_the_format(full: Place, store: Path, cli: Cli) -> None:
     done = cli("push", "--json").json
     assert done == {"schema": "dvc-like/push/1", "sent": 11, "size": 36, "present": 0, "healed": 0}
-    assert (store / key_of("single")).read_text() == "single"
+    assert contents_of(store)[key_of("single")] == b"single"
     described = json.loads((store / "dvc-like.json").read_bytes())
     assert described["format"] == 1
     assert described["store"].isalnum()
-    assert set(objects_in(store)) == set(objects_in(full.cache))
+    assert set(contents_of(store)) == set(objects_in(full.cache))
     check_store(store)
     again = cli("push", "--json").json
     assert (again["sent"], again["present"]) == (0, 7)
@@ -46,16 +47,16 @@ def test_everything_is_sent_once_under_the_names_of_the_format(full: Place, stor
 
 def test_a_target_alone(full: Place, store: Path) -> None:
     full.push("single")
-    assert list(objects_in(store)) == [key_of("single")]
+    assert list(contents_of(store)) == [key_of("single")]
 
 
 def test_a_path_inside_a_folder_brings_no_tree_that_promises_more(full: Place, store: Path) -> None:
     full.push("data/cats")
-    assert (store / key_of("cats0")).exists()
-    assert not (store / key_of("dogs0")).exists()
+    assert key_of("cats0") in contents_of(store)
+    assert key_of("dogs0") not in contents_of(store)
     check_store(store)
     full.push()
-    assert (store / key_of("dogs0")).exists()
+    assert key_of("dogs0") in contents_of(store)
     check_store(store)
 
 
@@ -86,9 +87,9 @@ def test_the_remote_of_a_target_counts_unless_another_is_asked_for(full: Place, 
         file.write("remote: backup\n")
     full.push()
     assert list(objects_in(tmp_path / "backup")) == [key_of("single")]
-    assert key_of("single") not in objects_in(store)
+    assert key_of("single") not in contents_of(store)
     full.push("single", remote="storage")
-    assert key_of("single") in objects_in(store)
+    assert key_of("single") in contents_of(store)
 
 
 def test_without_a_remote_or_default_it_is_said(full: Place, cli: Cli) -> None:
@@ -109,7 +110,7 @@ def test_other_revisions(full: Place, store: Path, cli: Cli, words: list[str]) -
     full.git("tag", "-a", "-m", "t", "tagged", "main~1")
     full.git("branch", "side", "main~2")
     cli("push", *words)
-    there = {name for name in ("single", "second", "third") if key_of(name) in objects_in(store)}
+    there = {name for name in ("single", "second", "third") if key_of(name) in contents_of(store)}
     assert (
         there
         == {
@@ -127,7 +128,7 @@ def test_revisions_narrow_to_the_targets(full: Place, store: Path) -> None:
     full.add("single", "data")
     full.save()
     full.push("single", all_commits=True)
-    assert set(objects_in(store)) == {key_of("single"), key_of("second")}
+    assert set(contents_of(store)) == {key_of("single"), key_of("second")}
 
 
 def test_a_revision_that_is_none_is_a_usage_error(full: Place, cli: Cli) -> None:
@@ -145,7 +146,7 @@ def test_all_commits_holds_what_a_merge_did_not_take(full: Place, store: Path) -
     full.git("merge", "-q", "-s", "ours", "-m", "merge", "side")
     full.git("branch", "-D", "side")
     full.push(all_commits=True)
-    assert key_of("side version") in objects_in(store)
+    assert key_of("side version") in contents_of(store)
 
 
 def test_a_damaged_meta_file_in_history_does_not_keep_the_rest_from_being_sent(full: Place, store: Path) -> None:
@@ -156,7 +157,7 @@ def test_a_damaged_meta_file_in_history_does_not_keep_the_rest_from_being_sent(f
     full.save()
     with pytest.raises(CorruptData):
         full.push(all_commits=True)
-    assert key_of("single") in objects_in(store)
+    assert key_of("single") in contents_of(store)
 
 
 # ------------------------------------------------------------------------------ what fails
@@ -168,7 +169,7 @@ def test_lost_objects_are_named_and_all_others_are_sent(full: Place, store: Path
     done = cli("push", code=9)
     assert "data/cats/1.txt" in done.err
     assert "data/dogs/2.txt" in done.err
-    there = objects_in(store)
+    there = contents_of(store)
     assert {key_of(name) for name in ("cats0", "cats2", "dogs0", "dogs1", "single")} <= set(there)
     assert dangling(store) == []
     assert full.states()["data"] == "unchanged"
@@ -177,13 +178,13 @@ def test_lost_objects_are_named_and_all_others_are_sent(full: Place, store: Path
 def test_a_damaged_object_is_not_sent(full: Place, store: Path, cli: Cli) -> None:
     unlock(full.cached("single")).write_text("SINGLE")
     assert "single" in cli("push", "single", code=(4, 9)).err
-    assert not store.exists() or key_of("single") not in objects_in(store)
+    assert not store.exists() or key_of("single") not in contents_of(store)
 
 
 def test_one_damaged_meta_file_does_not_keep_the_others_from_being_sent(full: Place, store: Path, cli: Cli) -> None:
     (full / "single.meta").write_text("")
     assert "single.meta" in cli("push", code=7).err
-    assert key_of("cats0") in objects_in(store)
+    assert key_of("cats0") in contents_of(store)
     check_store(store)
 
 
@@ -221,7 +222,7 @@ def test_push_of_a_partial_clone_to_another_remote_says_what_is_not_here(
 
 def test_an_object_that_vanished_from_the_store_is_sent_again(full: Place, store: Path) -> None:
     full.push()
-    (store / key_of("cats0")).unlink()
+    take_out(store, key_of("cats0"))
     done = full.push()
     assert done.objects == 1
     check_store(store)
@@ -231,7 +232,7 @@ def test_a_store_that_was_emptied_is_filled_again(full: Place, store: Path) -> N
     full.push()
     shutil.rmtree(store)
     full.push()
-    assert set(objects_in(store)) == set(objects_in(full.cache))
+    assert set(contents_of(store)) == set(objects_in(full.cache))
 
 
 @pytest.mark.parametrize("description", [b"", b"not json", b"[]", b'{"format": 1}', b'{"format": 1, "store": "../x"}'])
@@ -239,14 +240,14 @@ def test_a_damaged_description_is_refused(full: Place, store: Path, cli: Cli, de
     store.mkdir()
     (store / "dvc-like.json").write_bytes(description)
     assert "remote storage" in cli("push", code=7).err
-    assert objects_in(store) == {}
+    assert contents_of(store) == {}
 
 
 def test_a_store_of_a_newer_format_is_refused(full: Place, store: Path, cli: Cli) -> None:
     store.mkdir()
     (store / "dvc-like.json").write_text('{"format": 2, "store": "abc"}')
     assert "Upgrade" in cli("push", code=7).err
-    assert objects_in(store) == {}
+    assert contents_of(store) == {}
 
 
 def test_a_place_that_is_not_there_is_unreachable(full: Place, tmp_path: Path, cli: Cli) -> None:
@@ -290,7 +291,7 @@ def test_a_store_of_another_user_can_be_pushed_to_where_its_folder_allows(
     as_nobody.own(full.root)
     as_nobody("push")
     assert dangling(store) == []
-    assert key_of("cats0") in objects_in(store)
+    assert key_of("cats0") in contents_of(store)
 
 
 def test_a_link_in_the_store_is_not_written_through(full: Place, store: Path, tmp_path: Path, cli: Cli) -> None:
@@ -304,7 +305,9 @@ def test_a_link_in_the_store_is_not_written_through(full: Place, store: Path, tm
 
 def test_pushed_objects_are_not_writable_by_accident(full: Place, store: Path) -> None:
     full.push()
-    assert {path.stat().st_mode & 0o222 for path in objects_in(store).values()} == {0}
+    there = [path for path in store.rglob("*") if path.is_file() and path.parent.name != "tmp"]
+    assert {path.suffix for path in there} >= {"", ".zip", ".idx"}
+    assert {path.stat().st_mode & 0o222 for path in there} == {0}
 
 
 def test_a_project_without_git_pushes_too(
@@ -318,7 +321,7 @@ def test_a_project_without_git_pushes_too(
     cli("add", "x")
     cli("remote", "add", "-d", "storage", store)
     cli("push")
-    assert key_of("x") in objects_in(store)
+    assert key_of("x") in contents_of(store)
     cli("push", "-A", code=3)
 
 

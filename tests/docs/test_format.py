@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from dvc_like import config
+from dvc_like import digest as digests
 from dvc_like.config import Config
 from dvc_like.meta import file, tree
 from dvc_like.ops._store import read_description
+from dvc_like.remote import pack, packs, refs
 
 PAGE = Path(__file__).parents[2] / "docs" / "format.md"
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
@@ -28,7 +30,7 @@ def of(language: str) -> list[object]:
 
 
 def test_every_example_is_of_a_kind_that_is_tested_here() -> None:
-    assert {language for _, language, _ in examples()} == {"yaml", "tree", "json", "ini"}
+    assert {language for _, language, _ in examples()} == {"yaml", "tree", "json", "ini", "idx", "refs", "condemned"}
 
 
 def test_no_fence_is_left_open() -> None:
@@ -60,6 +62,33 @@ def test_a_tree_is_canonical(text: str) -> None:
 @pytest.mark.parametrize("text", of("json"))
 def test_a_description_of_a_store_is_read(text: str) -> None:
     assert re.fullmatch(r"[0-9a-f]{32}", read_description(text.encode()))
+
+
+@pytest.mark.parametrize("text", of("idx"))
+def test_the_index_of_a_pack_is_read(text: str) -> None:
+    data = bytes.fromhex(text)
+    (member,) = pack.Index(data)
+    digest, is_tree = digests.of_ident(member.ident)
+    assert (digest, is_tree) == (digests.of_bytes("blake3", b""), False)
+    assert member[1:] == (pack.RAW, 0x4D, 0, 0)
+    builder = pack.Builder()
+    builder.add(member.ident, "a", b"")
+    made = builder.finish()
+    assert len(made.index_data) == len(data)
+    assert made.data[:4] == b"PK\3\4"
+
+
+@pytest.mark.parametrize("text", of("refs"))
+def test_a_ref_is_read_and_written_the_same(text: str) -> None:
+    ref = refs.decode(text.encode(), "refs/example")
+    assert {root.is_folder for root in ref.roots} == {True, False}
+    assert refs.encode(ref) == text.encode()
+
+
+@pytest.mark.parametrize("text", of("condemned"))
+def test_a_list_of_what_is_condemned_is_read_and_written_the_same(text: str) -> None:
+    condemned = packs.parse_condemned("packs/example", text.encode())
+    assert packs.encode_condemned(condemned.written, condemned.names) == text.encode()
 
 
 @pytest.mark.parametrize("text", of("ini"))

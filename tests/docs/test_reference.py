@@ -232,9 +232,9 @@ def test_defaults_are_those_of_the_code(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(_store, "wrap", wrap)
     Path(project.folder, "config.local").write_text('[remote "storage"]\n\turl = memory://docs\n')
     project = dvc_like.Project.find(project.root)
-    store = _store.open_store(project, "storage", jobs=None, create=False, progress=SILENT)
-    assert seen["attempts"] - 1 == int(listed["remote.NAME.retries"])
-    assert store.jobs == store.backend.capabilities.concurrency
+    with _store.open_store(project, "storage", jobs=None, create=False, progress=SILENT) as store:
+        assert seen["attempts"] - 1 == int(listed["remote.NAME.retries"])
+        assert store.jobs == store.backend.capabilities.concurrency
 
 
 def test_the_syntax_example_is_read(tmp_path: Path) -> None:

@@ -124,6 +124,17 @@ class Cache:
         self._put_aside(key, digest)
         return None
 
+    def read_file(self, digest: Digest) -> bytes | None:
+        """Return the bytes of a sound file object, None when it is missing or damaged. For small ones."""
+        opened = self.open(digest)
+        if opened is None:
+            return None
+        fd, status, _ = opened
+        try:
+            return read_all(fd, status.st_size)
+        finally:
+            os.close(fd)
+
     def _open_below(self, key: str) -> int:
         """Open an object without following a link in any part of its key; a pipe there must not make us wait."""
         if not self.is_linked(key):

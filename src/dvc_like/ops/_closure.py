@@ -19,11 +19,12 @@ from ._trees import check_totals, load, root_entry
 
 
 class Need(NamedTuple):
-    """One object: its digest, its size where known (a tree's is not), and a path it is needed for."""
+    """One file: its digest, its size, a path it is needed for, and whether that is a target of its own."""
 
     digest: Digest
     size: int
     path: RelPath
+    single: bool = False
 
     @property
     def key(self) -> str:
@@ -90,7 +91,7 @@ def close_over(wanted: Iterable[Wanted], load_level: Loader) -> Closure:
                 found.unknown.add(one.inside)
             level.append(TreeNeed(entry.digest, one.target.path, 0, one.inside, entry.size, entry.files, whole=whole))
         else:
-            found.files.setdefault(entry.digest, Need(entry.digest, entry.size, one.target.path))
+            found.files.setdefault(entry.digest, Need(entry.digest, entry.size, one.target.path, single=True))
     seen: set[tuple[Digest, bool, str, int]] = set()
     while level := [need for need in level if not _seen(need, seen)]:
         load_level(level)

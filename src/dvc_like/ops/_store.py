@@ -6,10 +6,12 @@ Owns ``dvc-like.json`` (what a store is, its id and format) and the choice of th
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import uuid
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..config import check_remote_name
@@ -17,9 +19,11 @@ from ..errors import BadTree, ConfigError, CorruptData, DvcLikeError, RemoteNotF
 from ..paths import show
 from ..progress import Progress
 from ..project import Project
-from ..remote.base import Backend
+from ..remote.base import Backend, Info
+from ..remote.packs import Packs
 from ..remote.registry import open_backend
 from ..remote.wrap import wrap
+from ._transfer import transfer
 
 DESCRIPTION = "dvc-like.json"
 FORMAT = 1
@@ -34,6 +38,28 @@ class Store:
     backend: Backend
     jobs: int
     identity: str
+    packs: Packs
+
+    @property
+    def is_near(self) -> bool:
+        """Tell whether looking at an object costs next to nothing, so that every one is looked at."""
+        return self.backend.capabilities.cheap_stat
+
+    def look(self) -> None:
+        """Find out which packs there are and what they hold: one listing, and a request per index not seen before."""
+        outcome = transfer(self.packs.look(), self.packs.read_index, self.jobs, at_once=1)
+        if outcome.failures:
+            raise outcome.failures[0][1]
+
+    def stat(self, keys: Iterable[str]) -> dict[str, Info]:
+        """Return what the store says of those keys that are there."""
+        if self.is_near:
+            return self.backend.stat(keys)
+        found: dict[str, Info] = {}
+        outcome = transfer(keys, lambda key: found.update(self.backend.stat([key])), self.jobs, at_once=1)
+        if outcome.failures:
+            raise outcome.failures[0][1]
+        return found
 
 
 def remote_name(project: Project, asked: str | None, of_target: str | None = None) -> str:
@@ -55,8 +81,19 @@ def remote_name(project: Project, asked: str | None, of_target: str | None = Non
     return check_remote_name(name)
 
 
-def open_store(project: Project, name: str, *, jobs: int | None, create: bool, progress: Progress) -> Store:
+@contextlib.contextmanager
+def open_store(
+    project: Project, name: str, *, jobs: int | None, create: bool, progress: Progress
+) -> Iterator[Store]:
     """Open a remote and read its description; with `create` an empty one becomes a store."""
+    store = _open(project, name, jobs=jobs, create=create, progress=progress)
+    try:
+        yield store
+    finally:
+        store.backend.close()
+
+
+def _open(project: Project, name: str, *, jobs: int | None, create: bool, progress: Progress) -> Store:
     options = project.config.remotes()[name]
     try:
         plain = open_backend(options["url"], options, project.root)
@@ -65,12 +102,14 @@ def open_store(project: Project, name: str, *, jobs: int | None, create: bool, p
         attempts = 1 + int(project.config.number(f"remote.{name}.retries", 4))
         log = progress.note if os.environ.get("DVC_LIKE_TRACE") else None
         backend = wrap(plain, attempts=attempts, concurrency=max(1, jobs), log=log)
-        return Store(name, backend, max(1, jobs), _identify(backend, name, create=create))
+        identity = _identify(backend, create=create)
+        packs = Packs(backend, os.path.join(project.shared_tmp, "packs", identity))
+        return Store(name, backend, max(1, jobs), identity, packs)
     except DvcLikeError as error:
         raise type(error)(f"remote {name}: {error.message}", hint=error.hint, details=error.details) from None
 
 
-def _identify(backend: Backend, name: str, *, create: bool) -> str:
+def _identify(backend: Backend, *, create: bool) -> str:
     buffer = io.BytesIO()
     try:
         backend.get(DESCRIPTION, buffer, length=_MAX_DESCRIPTION)

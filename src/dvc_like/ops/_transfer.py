@@ -27,8 +27,13 @@ class Outcome(Generic[Item]):
         self.untried: list[Item] = []
 
 
-def transfer(items: Iterable[Item], work: Callable[[Item], None], jobs: int) -> Outcome[Item]:
-    """Call `work` for every item, `jobs` at a time. `DvcLikeError`s are gathered, anything else stops everything."""
+def transfer(
+    items: Iterable[Item], work: Callable[[Item], None], jobs: int, *, at_once: int = _SLICE
+) -> Outcome[Item]:
+    """Call `work` for every item, `jobs` at a time. `DvcLikeError`s are gathered, anything else stops everything.
+
+    A thread takes `at_once` items at a time; 1 suits items that take long.
+    """
     source = iter(items)
     outcome: Outcome[Item] = Outcome()
     mutex = threading.Lock()
@@ -38,7 +43,7 @@ def transfer(items: Iterable[Item], work: Callable[[Item], None], jobs: int) -> 
     def run() -> None:
         while not stop.is_set():
             with mutex:
-                batch = list(itertools.islice(source, _SLICE if jobs > 1 else 1 << 10))
+                batch = list(itertools.islice(source, at_once if jobs > 1 else 1 << 10))
             if not batch:
                 return
             done = 0

@@ -5,17 +5,26 @@ Owns the order trees first, then files, and what becomes of an object that is mi
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
+import os
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from ..cache.writer import Writer
+from ..digest import file_ident, tree_ident
 from ..errors import CorruptData, DataMissing, DvcLikeError, RemoteNotFound, gathered
 from ..meta.tree import MAX_SIZE
-from ..paths import show
+from ..paths import RelPath, show
 from ..progress import SILENT, Progress, Task
 from ..project import Project
+from ..remote.base import Info
+from ..remote.packs import zip_key
+from ..remote.seen import Seen
 from ._closure import Closure, Need, TreeNeed, close_over, load_need, refuse_unknown
+from ._packed import Take, read_packed
 from ._session import Session, open_session
 from ._store import Store, open_store, remote_name
 from ._tracked import Selection, Wanted, read_all_targets
@@ -75,98 +84,154 @@ def fetch_in(session: Session, wanted: list[Wanted], *, remote: str | None, jobs
 
 
 class _Fetcher:
-    """Fetches from one remote, which is opened only when something is missing."""
+    """Fetches from one remote, which is opened only when something is missing.
+
+    An object is looked for in the packs first, in another pack where one is damaged, then under its own key.
+    """
 
     def __init__(self, session: Session, name: str, jobs: int | None, done: Fetched) -> None:
         self._session = session
         self._name = name
         self._jobs = jobs
         self._done = done
+        self._stack = contextlib.ExitStack()
         self._store: Store | None = None
+        self._verified: list[tuple[str, Info]] = []  # what the store says of keys that were read whole and are sound
 
     def run(self, wanted: list[Wanted]) -> None:
-        try:
-            with self._session.progress.task("fetching") as task, self._session.writer() as writer:
-                closure = close_over(wanted, lambda level: self._load(level, writer))
-                self._done.unknown += refuse_unknown(closure)
-                self._bring(closure, writer, task)
-        finally:
-            if self._store is not None:
-                self._store.backend.close()
+        with self._stack, self._session.progress.task("fetching") as task, self._session.writer() as writer:
+            closure = close_over(wanted, lambda level: self._load(level, writer))
+            self._done.unknown += refuse_unknown(closure)
+            self._bring(closure, writer, task)
+            self._remember()
 
     def _open(self) -> Store:
         if self._store is None:
             session = self._session
-            self._store = open_store(
-                session.project, self._name, jobs=self._jobs, create=False, progress=session.progress
-            )
+            opened = open_store(session.project, self._name, jobs=self._jobs, create=False, progress=session.progress)
+            self._store = self._stack.enter_context(opened)
+            self._store.look()
         return self._store
+
+    def _remember(self) -> None:
+        """Spare the next push to a near store the reading of what was verified just now."""
+        if self._store is not None and self._store.is_near and self._verified:
+            path = os.path.join(self._session.project.shared_tmp, "remotes.sqlite")
+            with Seen(path, self._store.identity) as seen:
+                seen.record(self._verified)
+
+    # ---------------------------------------------------------------- trees
 
     def _load(self, level: list[TreeNeed], writer: Writer) -> None:
         """Read a level of trees from the cache, the missing ones from the remote."""
-        absent = []
-        for need in level:
-            try:
-                need.entries = load_need(self._session.cache, need)
-            except DataMissing:
-                absent.append(need)
-            except CorruptData as error:
-                self._done.failures.append((show(need.path), error))
+        absent = {tree_ident(need.digest): need for need in level if not self._read(need)}
         if not absent:
             return
         store = self._open()
-        outcome = transfer(absent, lambda need: self._get_tree(store, need, writer), store.jobs)
-        writer.flush()
-        for need in absent:
-            if all(need is not failed for failed, _ in outcome.failures):
-                try:
-                    need.entries = load_need(self._session.cache, need)
-                except DvcLikeError as error:
-                    self._done.failures.append((show(need.path), error))
-        self._note(outcome.failures, len(outcome.untried))
 
-    def _get_tree(self, store: Store, need: TreeNeed, writer: Writer) -> None:
-        buffer = _Bounded(MAX_SIZE)
+        def take(ident: bytes, data: bytes) -> None:
+            writer.put_tree(data, absent[ident].digest)
+
+        left = self._from_packs(store, absent, take)
+        rest = [absent[ident] for ident in left]
+        outcome = transfer(rest, lambda need: self._get_tree(store, need, take), store.jobs)
+        writer.flush()
+        errors = {need.digest: error for need, error in outcome.failures}
+        for need in level:
+            if need.entries is None and not self._read(need):
+                why = errors.get(need.digest) or DataMissing("")
+                self._fail(need.path, left.get(tree_ident(need.digest)), why, "its listing is")
+
+    def _read(self, need: TreeNeed) -> bool:
+        """Take what a tree lists from the cache; False when it is not there. A bad one is a failure."""
         try:
-            store.backend.get(need.key, buffer)
-            writer.put_tree(buffer.getvalue(), need.digest)
-        except CorruptData:
-            raise CorruptData(f"its listing is damaged on remote {store.name}", hint=_HEAL) from None
+            need.entries = load_need(self._session.cache, need)
+        except DataMissing:
+            return False
+        except CorruptData as error:
+            self._done.failures.append((show(need.path), error))
+        return True
+
+    @staticmethod
+    def _get_tree(store: Store, need: TreeNeed, take: Take) -> None:
+        buffer = _Bounded(MAX_SIZE)
+        store.backend.get(need.key, buffer)
+        take(tree_ident(need.digest), buffer.getvalue())
+
+    # ---------------------------------------------------------------- files
 
     def _bring(self, closure: Closure, writer: Writer, task: Task) -> None:
-        missing = [need for need in closure.files.values() if not self._session.cache.is_sound(need.digest)]
+        missing = {
+            file_ident(need.digest): need
+            for need in closure.files.values()
+            if not self._session.cache.is_sound(need.digest)
+        }
         self._done.present += len(closure.files) - len(missing)
         if not missing:
             return
         store = self._open()
-        task.expect(files=len(missing), size=sum(need.size for need in missing))
-        outcome = transfer(missing, lambda need: self._get_file(store, need, writer, task), store.jobs)
-        self._done.objects += outcome.done
-        self._done.size += sum(need.size for need in missing)
-        self._done.size -= sum(need.size for need, _ in outcome.failures) + sum(need.size for need in outcome.untried)
-        self._note(outcome.failures, len(outcome.untried))
+        task.expect(files=len(missing), size=sum(need.size for need in missing.values()))
+
+        def take(ident: bytes, data: bytes) -> None:
+            writer.put_bytes(data, missing[ident].digest)
+            task.advance(files=1, size=len(data))
+
+        left = self._from_packs(store, missing, take)
+        rest = [missing[ident] for ident in left]
+        at_once = 32 if store.is_near else 1
+        outcome = transfer(rest, lambda need: self._get_file(store, need, writer, task), store.jobs, at_once=at_once)
+        for need, error in outcome.failures:
+            self._fail(need.path, left[file_ident(need.digest)], error, "its object is")
+        self._done.untried += len(outcome.untried)
+        self._done.objects += len(missing) - len(rest) + outcome.done
+        lost = sum(need.size for need, _ in outcome.failures) + sum(need.size for need in outcome.untried)
+        self._done.size += sum(need.size for need in missing.values()) - lost
 
     def _get_file(self, store: Store, need: Need, writer: Writer, task: Task) -> None:
+        looked = store.backend.stat([need.key]) if store.is_near else {}
+        incoming = writer.receive(need.digest, need.size)
         try:
-            incoming = writer.receive(need.digest, need.size)
-            try:
-                store.backend.get(need.key, incoming)
-                incoming.accept()
-            except BaseException:
-                incoming.reject()
-                raise
-        except CorruptData:
-            raise CorruptData(f"its object is damaged on remote {store.name}; it was not used", hint=_HEAL) from None
+            store.backend.get(need.key, incoming)
+            incoming.accept()
+        except BaseException:
+            incoming.reject()
+            raise
+        self._verified += looked.items()
         task.advance(files=1, size=need.size)
 
-    def _note(
-        self, failures: list[tuple[Need, DvcLikeError]] | list[tuple[TreeNeed, DvcLikeError]], untried: int
-    ) -> None:
-        for need, error in failures:
-            if isinstance(error, RemoteNotFound):
-                error = DataMissing(f"not on remote {self._name}", hint=_HEAL)
-            self._done.failures.append((show(need.path), error))
-        self._done.untried += untried
+    # ---------------------------------------------------------------- both
+
+    def _from_packs(self, store: Store, idents: Collection[bytes], take: Take) -> dict[bytes, DvcLikeError | None]:
+        """Read what packs hold; return what none of them could give, and why (None: none has it)."""
+        left: dict[bytes, DvcLikeError | None] = dict.fromkeys(idents)
+        bad: set[str] = set()
+        while places := store.packs.find(left, without=bad):
+            failures = read_packed(store, places.values(), take)
+            for ident in places:
+                if ident in failures:
+                    left[ident] = failures[ident]
+                else:
+                    del left[ident]
+            bad |= {places[ident].pack for ident in failures}
+            read = Counter(places[ident].pack for ident in places if ident not in failures)
+            self._verified += [
+                (zip_key(pack), store.packs.zips[pack])
+                for pack, count in read.items()
+                if count == len(store.packs.indexes[pack])
+            ]
+            if not failures:
+                break
+        return left
+
+    def _fail(self, path: RelPath, in_pack: DvcLikeError | None, error: DvcLikeError, what: str) -> None:
+        """Report one object; what was wrong in a pack counts more than that it is not elsewhere."""
+        if in_pack is not None and isinstance(error, RemoteNotFound | DataMissing):
+            error = in_pack
+        if isinstance(error, RemoteNotFound | DataMissing):
+            error = DataMissing(f"not on remote {self._name}", hint=_HEAL)
+        elif isinstance(error, CorruptData):
+            error = CorruptData(f"{what} damaged on remote {self._name}; it was not used", hint=_HEAL)
+        self._done.failures.append((show(path), error))
 
 
 class _Bounded(io.BytesIO):

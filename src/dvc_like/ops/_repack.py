@@ -1,0 +1,113 @@
+"""Packs written anew: what is sound or still needed of an old one goes into a new one.
+
+Owns that nothing of a pack is given up before all of it that counts is elsewhere. Used to replace damaged packs, and by
+`gc --cloud` for packs that hold little that is needed.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+from .. import digest as digests
+from ..cache.store import Cache
+from ..errors import CorruptData, DvcLikeError, RemoteNotFound
+from ..remote.pack import DEFLATE, Builder, Deflater, Index, Member, index_of, members_of, unpack
+from ..remote.packs import index_key, zip_key
+from ._session import Session
+from ._store import Store
+from ._survey import verify
+
+
+def replace_damaged(session: Session, store: Store) -> list[str]:
+    """Replace the packs that were found damaged; return those that hold something nobody here has.
+
+    Sound members move, broken ones come from the cache. A pack that cannot be replaced whole stays, for somebody
+    else may have what is lost here.
+    """
+    left = [pack for pack in list(store.packs.damaged) if not _mend_index(store, pack)]
+    return left + [pack for pack in list(store.packs.broken) if not _replace(session.cache, store, pack)]
+
+
+def _mend_index(store: Store, pack: str) -> bool:
+    """Put a pack's index again when it was only the index that was damaged."""
+    try:
+        index = index_of(_read_zip(store, pack))
+        if Index(index).id != pack:
+            return False
+    except (CorruptData, RemoteNotFound):
+        return False
+    store.backend.put(index_key(pack), index)
+    store.backend.flush()
+    store.packs.added(pack, index)
+    return True
+
+
+def _replace(cache: Cache, store: Store, pack: str) -> bool:
+    whole = rewrite(store, pack, lambda member: True, lambda ident: from_cache(cache, ident))
+    if whole and pack in store.packs.broken:  # else the new pack is the old one as it should have been
+        store.packs.remove([pack])
+    return whole
+
+
+def from_cache(cache: Cache, ident: bytes) -> bytes | None:
+    """Return an object of the cache, None when it is not there or not sound."""
+    digest, is_tree = digests.of_ident(ident)
+    return cache.read_tree(digest) if is_tree else cache.read_file(digest)
+
+
+def rewrite(
+    store: Store, pack: str, keep: Callable[[Member], bool], instead: Callable[[bytes], bytes | None]
+) -> bool:
+    """Put members of a pack into a new one; tell whether all that are to be kept could be had.
+
+    A damaged member is replaced by what `instead` returns. Members that another sound pack has are not written again.
+    """
+    index = store.packs.indexes[pack]
+    data = _read_zip(store, pack)
+    try:
+        names = {member.ident: name for name, member in members_of(data)}
+    except CorruptData:
+        names = {}
+    wanted = [member for member in index if keep(member)]
+    elsewhere = {
+        ident
+        for ident, place in store.packs.find([member.ident for member in wanted]).items()
+        if place.pack != pack and f"packs/{place.pack}" not in store.packs.condemned_names()
+    }
+    builder, whole = Builder(None if store.is_near else Deflater()), True
+    for member in sorted(wanted, key=lambda one: one.offset):
+        if member.ident in elsewhere:
+            continue
+        stored = data[member.offset : member.offset + member.length]
+        found = _sound(member, stored)
+        deflated = stored if found is not None and member.kind == DEFLATE else None
+        if found is None:
+            found = instead(member.ident)
+        if found is None:
+            whole = False
+            continue
+        digest, is_tree = digests.of_ident(member.ident)
+        name = names.get(member.ident) or f"{'.trees' if is_tree else 'files'}/{digest.hex}"
+        builder.add(member.ident, name, found, deflated)
+    if len(builder):
+        made = builder.finish()
+        store.packs.put(made)
+        store.backend.flush()
+        store.packs.added(made.id, made.index_data)
+    return whole
+
+
+def _sound(member: Member, stored: bytes) -> bytes | None:
+    try:
+        found = unpack(member, stored)
+        verify(member.ident, found)
+    except DvcLikeError:
+        return None
+    return found
+
+
+def _read_zip(store: Store, pack: str) -> bytes:
+    buffer = io.BytesIO()
+    store.backend.get(zip_key(pack), buffer)
+    return buffer.getvalue()

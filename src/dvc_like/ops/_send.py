@@ -1,0 +1,207 @@
+"""Sending what a store lacks, in the order that never leaves a promise unkept.
+
+Owns that order: whole files and packs of files, then trees, children before parents, each only when all that it lists
+is known to be there; and what goes into which pack. The last files travel in one pack with the trees, so that a small
+change is two requests; a pack appears at once, so that this breaks no order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from ..digest import file_ident, tree_ident
+from ..errors import CorruptData, DataMissing, DvcLikeError
+from ..paths import show
+from ..progress import Task
+from ..remote.pack import Builder, Deflater
+from ..remote.packs import zip_key
+from ..remote.seen import Seen
+from ._closure import Need, TreeNeed
+from ._session import Session
+from ._store import Store
+from ._survey import Missing, ident_of, travels_whole
+from ._tracked import Target
+from ._transfer import Outcome, transfer
+
+PACK_SIZE = 64 << 20
+_PACKS_AT_ONCE = 4  # each is held in memory while it is sent
+_ROUND = 1 << 30  # bytes between two flushes: what a kill can cost where only a flush makes objects count
+_ROUND_FILES = 10_000
+
+
+@dataclass
+class _Batch:
+    """What goes into one pack; `sent` and `pack` (its id and index) are what became of it."""
+
+    needs: list[Need]
+    trees: list[TreeNeed] = field(default_factory=list)
+    sent: list[Need] = field(default_factory=list)
+    pack: tuple[str, bytes] | None = None
+
+    @property
+    def size(self) -> int:
+        return sum(need.size for need in self.needs)
+
+
+class Sender:
+    """Sends to one store. `known` holds the idents of what is there; it grows with what has arrived for good."""
+
+    def __init__(self, session: Session, store: Store, seen: Seen, known: set[bytes], task: Task) -> None:
+        self._cache = session.cache
+        self._store = store
+        self._seen = seen
+        self._known = known
+        self._task = task
+        self._deflater = None if store.is_near else Deflater()
+        self.failures: list[tuple[str, DvcLikeError]] = []
+        self.objects = 0
+        self.size = 0
+        self.untried = 0
+
+    def has(self, target: Target) -> bool:
+        """Tell whether a target is on the store with all that belongs to it."""
+        digest = target.meta.digest
+        return (tree_ident(digest) if target.meta.is_folder else file_ident(digest)) in self._known
+
+    def run(self, missing: Missing) -> None:
+        """Send what is missing."""
+        self._task.expect(files=len(missing.files), size=sum(need.size for need in missing.files))
+        small = [need for need in missing.files if not travels_whole(need)]
+        small.sort(key=lambda need: need.path)  # what lies together in the workspace lies together in a pack
+        batches = list(_batches(small))
+        last = batches.pop() if batches else _Batch([])
+        large = [need for need in missing.files if travels_whole(need)]
+        for files in _rounds(large, lambda need: need.size):
+            outcome = transfer(files, self._put_whole, self._store.jobs, at_once=32 if self._store.is_near else 1)
+            kept = self._gather(outcome, lambda need: [need])
+            self._arrived([need for need in files if need.key not in kept], [])
+        for some in _rounds(batches, lambda batch: batch.size):
+            done = transfer(some, self._put_batch, min(self._store.jobs, _PACKS_AT_ONCE), at_once=1)
+            self._gather(done, lambda batch: batch.needs)
+            self._arrived([], [batch for batch in some if batch.pack])
+        self._send_trees(missing.levels, last)
+
+    def _gather(self, outcome: Outcome, needs_of: Callable) -> set[str]:  # type: ignore[type-arg]
+        """Take over what failed or was not tried; return the keys of those files."""
+        failed = [(need, error) for item, error in outcome.failures for need in needs_of(item)]
+        self.failures += [(show(need.path), error) for need, error in failed]
+        untried = [need for item in outcome.untried for need in needs_of(item)]
+        self.untried += len(untried)
+        return {need.key for need in untried} | {need.key for need, _ in failed}
+
+    def _arrived(self, files: list[Need], batches: list[_Batch]) -> None:
+        """Make count what was put, and hear what the store says of it."""
+        self._store.backend.flush()
+        keys = [need.key for need in files]
+        for batch in batches:
+            assert batch.pack is not None
+            self._store.packs.added(*batch.pack)
+            keys.append(zip_key(batch.pack[0]))
+            files = files + batch.sent
+            self._known.update(tree_ident(need.digest) for need in batch.trees)
+            self.objects += len(batch.trees)
+        self._known.update(file_ident(need.digest) for need in files)
+        self.objects += len(files)
+        self.size += sum(need.size for need in files)
+        if keys and self._store.is_near:
+            self._seen.record(self._store.backend.stat(keys).items())
+
+    # ---------------------------------------------------------------- files
+
+    def _put_whole(self, need: Need) -> None:
+        if not self._cache.ensure(need.digest):
+            raise _lost()
+        self._store.backend.put(need.key, self._cache.path(need.digest), label=need.path)
+        self._task.advance(files=1, size=need.size)
+
+    def _put_batch(self, batch: _Batch) -> None:
+        builder = Builder(self._deflater)
+        self._fill(builder, batch)
+        self._put(builder, batch)
+
+    def _fill(self, builder: Builder, batch: _Batch) -> None:
+        """Put files into a pack. One that the cache lost fails alone."""
+        for need in batch.needs:
+            data = self._cache.read_file(need.digest)
+            if data is None:
+                self.failures.append((show(need.path), _lost()))
+            else:
+                builder.add(file_ident(need.digest), need.path, data)
+                batch.sent.append(need)
+
+    def _put(self, builder: Builder, batch: _Batch) -> None:
+        if len(builder):
+            pack = builder.finish()
+            self._store.packs.put(pack)
+            batch.pack = (pack.id, pack.index_data)
+            self._task.advance(files=len(batch.sent), size=sum(need.size for need in batch.sent))
+
+    # ---------------------------------------------------------------- trees
+
+    def _send_trees(self, levels: list[list[TreeNeed]], last: _Batch) -> None:
+        """Put the trees, the deepest first, with the last files. What one pack cannot hold follows in the next."""
+        builder, batch = Builder(self._deflater), last
+        self._fill(builder, batch)
+        coming = {file_ident(need.digest) for need in batch.sent}
+        for need in (need for level in reversed(levels) for need in level):
+            ident = tree_ident(need.digest)
+            if need.entries is None or ident in self._known or ident in coming:
+                continue
+            listed = map(ident_of, need.entries)
+            if not all(below in self._known or below in coming for below in listed):
+                continue
+            data = self._cache.read_tree(need.digest)
+            if data is None:
+                self.failures.append((show(need.path), CorruptData("its listing is damaged in the cache")))
+                continue
+            if len(builder) and (builder.size + len(data) > PACK_SIZE + PACK_SIZE // 4 or not builder.fits(len(data))):
+                self._close(builder, batch)
+                builder, batch, coming = Builder(self._deflater), _Batch([]), set()
+            builder.add(ident, f".trees/{need.path}.tree", data)
+            batch.trees.append(need)
+            coming.add(ident)
+        self._close(builder, batch)
+
+    def _close(self, builder: Builder, batch: _Batch) -> None:
+        """Send one pack with trees. If that fails, nothing that needs it follows."""
+        try:
+            self._put(builder, batch)
+        except DvcLikeError as error:
+            paths = [need.path for need in batch.sent] + [need.path for need in batch.trees]
+            self.failures += [(show(path), error) for path in paths]
+        else:
+            self._arrived([], [batch] if batch.pack else [])
+
+
+def _lost() -> DataMissing:
+    return DataMissing(
+        "not in the cache, or damaged there, and not on the remote",
+        hint="`dvc-like fsck --repair` brings back what the workspace or another remote has.",
+    )
+
+
+def _batches(needs: Iterable[Need]) -> Iterator[_Batch]:
+    """Divide small files into packs."""
+    batch, size = _Batch([]), 0
+    for need in needs:
+        if batch.needs and (size + need.size > PACK_SIZE or len(batch.needs) >= 60_000):
+            yield batch
+            batch, size = _Batch([]), 0
+        batch.needs.append(need)
+        size += need.size
+    if batch.needs:
+        yield batch
+
+
+def _rounds(items: list, size_of: Callable) -> Iterator[list]:  # type: ignore[type-arg]
+    """Divide items into rounds of about `_ROUND` bytes."""
+    some, size = [], 0
+    for item in items:
+        some.append(item)
+        size += size_of(item)
+        if size >= _ROUND or len(some) >= _ROUND_FILES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some

@@ -1,0 +1,228 @@
+"""What a store lacks of some targets: looked at before a push, and all that `status --cloud` does.
+
+Owns what counts as being there. A tree that is on a store vouches for all below it, and so does an earlier version of
+the same target for the files that it lists; a pack for its members. On a store that is near every object is looked at
+all the same, and one that was touched since it was last verified is read.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .. import digest as digests
+from ..digest import Digest, file_ident, file_key, tree_ident, tree_key
+from ..errors import CorruptData, DataMissing, DvcLikeError, RemoteError
+from ..meta.tree import FOLDER, LINK, Entry
+from ..paths import show
+from ..remote.base import Info
+from ..remote.packs import Place, zip_key
+from ..remote.seen import Seen
+from ._closure import Need, TreeNeed, close_over, load_need, refuse_unknown
+from ._packed import read_packed
+from ._session import Session
+from ._store import Store
+from ._tracked import Wanted
+from ._trees import load
+
+PACKED_UP_TO = 1 << 20  # a larger file is an object of its own
+
+
+def travels_whole(need: Need) -> bool:
+    """Tell whether a file is to be an object of its own: a person recognises it, or its size is worth a request."""
+    return need.single or need.size > PACKED_UP_TO
+
+
+def ident_of(entry: Entry) -> bytes:
+    """Return the ident of what an entry names, empty for a link."""
+    if entry.kind == LINK:
+        return b""
+    return tree_ident(Digest(entry.value)) if entry.kind == FOLDER else file_ident(Digest(entry.value))
+
+
+@dataclass
+class Missing:
+    """What a store lacks: files, and the levels of trees (the roots first) with what they list."""
+
+    files: list[Need] = field(default_factory=list)
+    levels: list[list[TreeNeed]] = field(default_factory=list)
+    failures: list[tuple[str, DvcLikeError]] = field(default_factory=list)
+    unknown: list[DvcLikeError] = field(default_factory=list)  # paths asked for that are nowhere
+    present: int = 0  # files that are there and were looked at
+    damaged: int = 0  # files that are there, and are not what their name says
+
+
+class Survey:
+    """Looks at one store. `known` holds the idents of what is there."""
+
+    def __init__(self, session: Session, store: Store, seen: Seen) -> None:
+        self._session = session
+        self._store = store
+        self._seen = seen
+        self._tokens = seen.tokens() if store.is_near else {}
+        self._older: dict[str, Digest] = {} if store.is_near else {p: Digest(d) for p, d in seen.roots().items()}
+        self._vouched: set[bytes] = set()
+        self._looked_at: set[str] = set()  # packs that need no second look
+        self.known: set[bytes] = {b""}
+        self.relied: set[str] = set()  # packs and whole objects that `known` stands on
+        self.missing = Missing()
+
+    def run(self, wanted: list[Wanted]) -> Missing:
+        """Look for everything the targets need."""
+        closure = close_over(wanted, self._load)
+        self.missing.unknown = refuse_unknown(closure)
+        self.missing.levels = closure.levels
+        self._look_for_files(list(closure.files.values()))
+        self._look_beside(closure.levels)
+        return self.missing
+
+    # ---------------------------------------------------------------- trees
+
+    def _load(self, level: list[TreeNeed]) -> None:
+        """Read a level of trees, except those that the store has and so vouches for."""
+        idents = {tree_ident(need.digest) for need in level}
+        there = self._in_packs(idents)
+        if self._store.is_near:
+            there |= self._whole_trees([need for need in level if tree_ident(need.digest) not in there])
+        self.known |= there
+        for need in level:
+            is_there = tree_ident(need.digest) in there
+            if is_there and need.whole and not self._store.is_near:
+                continue
+            try:
+                need.entries = load_need(self._session.cache, need)
+            except DataMissing:
+                if not is_there:
+                    lost = DataMissing("its listing is neither in the cache nor on the remote")
+                    self.missing.failures.append((show(need.path), lost))
+            except DvcLikeError as error:
+                self.missing.failures.append((show(need.path), error))
+            if not is_there:
+                self._hear_older(need)
+
+    def _whole_trees(self, needs: list[TreeNeed]) -> set[bytes]:
+        """Return the trees that lie there as objects of their own: no version with packs puts them so."""
+        found = self._store.stat([need.key for need in needs])
+        there = set()
+        for need in needs:
+            info = found.get(need.key)
+            if info is not None and self._is_good(need.key, need.digest, info.size, info):
+                there.add(tree_ident(need.digest))
+                self.relied.add(need.key)
+        return there
+
+    def _hear_older(self, need: TreeNeed) -> None:
+        """Let an earlier version of a folder, if all of that is on the store, vouch for the files it lists."""
+        older = self._older.get(need.path)
+        if older is None or not self._in_packs({tree_ident(older)}):
+            return
+        try:
+            entries = load(self._session.cache, older, need.path, need.depth)
+        except DvcLikeError:
+            return
+        for entry in entries:
+            if entry.kind == FOLDER:
+                self._older[f"{need.path}/{entry.name}"] = entry.digest
+            elif entry.kind != LINK:
+                self._vouched.add(file_ident(entry.digest))
+
+    def _look_beside(self, levels: list[list[TreeNeed]]) -> None:
+        """Where only a part is asked for: find out whether the rest is there, so that the listings above can follow."""
+        beside = [entry for level in levels for need in level if not need.whole for entry in need.entries or ()]
+        unseen = {ident_of(entry): entry for entry in beside if ident_of(entry) not in self.known}
+        there = self._in_packs(unseen.keys())
+        keys = {
+            tree_key(entry.digest) if entry.kind == FOLDER else file_key(entry.digest): ident
+            for ident, entry in unseen.items()
+            if ident not in there and ident not in self._vouched
+        }
+        whole = {keys[key] for key in self._store.stat(keys) if key in keys}
+        self.known |= there | whole | (self._vouched & unseen.keys())
+
+    # ---------------------------------------------------------------- files
+
+    def _look_for_files(self, needs: list[Need]) -> None:
+        of_ident = {file_ident(need.digest): need for need in needs}
+        there = self._in_packs(of_ident.keys())
+        there |= self._vouched & of_ident.keys()
+        rest = [need for ident, need in of_ident.items() if ident not in there]
+        asked = [need for need in rest if self._store.is_near or travels_whole(need)]
+        found = self._store.stat([need.key for need in asked])
+        for need in asked:
+            info = found.get(need.key)
+            if info is None:
+                continue
+            if self._is_good(need.key, need.digest, need.size, info):
+                there.add(file_ident(need.digest))
+                self.relied.add(need.key)
+            else:
+                self.missing.damaged += 1
+        self.known |= there
+        self.missing.present = len(there)
+        self.missing.files = [need for ident, need in of_ident.items() if ident not in there]
+        broken = frozenset[bytes]().union(*self._store.packs.broken.values())
+        self.missing.damaged += len(broken & of_ident.keys() - there)
+
+    def _is_good(self, key: str, digest: Digest, size: int, info: Info) -> bool:
+        """Tell whether a whole object counts: its size fits, and it was verified since it was touched."""
+        if info.size != size:
+            return False
+        if not self._store.is_near or self._tokens.get(key) == info.token:
+            return True
+        hashing = _Hashing(digest.algorithm)
+        try:
+            self._store.backend.get(key, hashing)
+        except RemoteError:
+            return False
+        if digests.finish(digest.algorithm, hashing.state) != digest:
+            return False
+        self._seen.record([(key, info)])
+        return True
+
+    # ---------------------------------------------------------------- packs
+
+    def _in_packs(self, idents: Iterable[bytes]) -> set[bytes]:
+        """Return which objects some sound pack holds."""
+        asked = set(idents)
+        while True:
+            places = self._store.packs.find(asked)
+            used = {place.pack for place in places.values()}
+            new = used - self._looked_at
+            if not self._store.is_near or not new:
+                self.relied.update(f"packs/{pack}" for pack in used)
+                return set(places)
+            for pack in new:
+                self._look_into(pack)
+            self._looked_at |= new
+
+    def _look_into(self, pack: str) -> None:
+        """Find out which members of a pack are not what their idents say; one untouched since then is not read."""
+        key, info = zip_key(pack), self._store.packs.zips[pack]
+        if self._tokens.get(key) == info.token:
+            return
+        index = self._store.packs.indexes[pack]
+        failures = read_packed(self._store, (Place(pack, member) for member in index), verify)
+        if failures:
+            self._store.packs.broken[pack] = frozenset(failures)
+        else:
+            self._seen.record([(key, info)])
+
+
+def verify(ident: bytes, data: bytes) -> None:
+    """Raise `CorruptData` when bytes are not those of an ident."""
+    digest, _ = digests.of_ident(ident)
+    if digests.of_bytes(digest.algorithm, data) != digest:
+        raise CorruptData("its bytes are not what its name says")
+
+
+class _Hashing(io.RawIOBase):
+    """A sink that only hashes."""
+
+    def __init__(self, algorithm: str) -> None:
+        super().__init__()
+        self.state = digests.hasher(algorithm)
+
+    def write(self, data: bytes | memoryview, /) -> int:  # type: ignore[override]
+        self.state.update(data)
+        return len(data)

@@ -1,0 +1,237 @@
+"""The packs of one store: which there are, what they hold, and what is condemned.
+
+Owns the keys below ``packs/``, the copies of indexes that are kept on this machine for good, and the question in which
+pack an object lies. The store is asked once, by one listing of ``packs/``: a pack counts when its ZIP and its index
+are there and the ZIP has the size that the index says. Formats are in `remote.pack`; who moves what is for `ops`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import time
+import uuid
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
+
+from ..errors import CorruptData, RemoteNotFound, UsageError
+from ..fsutil import Dir
+from .base import Backend, Info, check_key
+from .pack import Index, Member, Pack
+
+PREFIX = "packs/"
+_PACK = re.compile(r"packs/([0-9a-f]{64})\.(zip|idx)")
+_CONDEMNED = re.compile(r"packs/[0-9]{10,12}-[0-9a-f]{8}\.condemned")
+_CONDEMNED_HEAD = "dvc-like condemned 1"
+_MAX_INDEX = 8 << 20
+_MAX_CONDEMNED = 256 << 20
+
+
+def zip_key(pack: str) -> str:
+    """Return where a pack's ZIP lies."""
+    return f"{PREFIX}{pack}.zip"
+
+
+def index_key(pack: str) -> str:
+    """Return where a pack's index lies."""
+    return f"{PREFIX}{pack}.idx"
+
+
+class Place(NamedTuple):
+    """Where an object lies: the pack's id and the member."""
+
+    pack: str
+    member: Member
+
+
+class Condemned(NamedTuple):
+    """One list of what is to be deleted: its key, when it was written (seconds since 1970), and what it names."""
+
+    key: str
+    written: int
+    names: frozenset[str]
+
+
+class Packs:
+    """What is known of the packs of one store. Filled by `look` and `read_index`; not safe to share while it is."""
+
+    def __init__(self, backend: Backend, folder: str) -> None:
+        """Keep copies of indexes in `folder`, which is made when there is something to keep."""
+        self._backend = backend
+        self._folder = folder
+        self.indexes: dict[str, Index] = {}
+        self.zips: dict[str, Info] = {}
+        self.listed: dict[str, Info] = {}  # indexes that the store has
+        self.condemned: dict[str, Condemned] = {}
+        self.damaged: set[str] = set()  # packs whose index cannot be read
+        self.broken: dict[str, frozenset[bytes]] = {}  # packs that were found damaged, and which members
+
+    # ---------------------------------------------------------------- what there is
+
+    def look(self) -> list[str]:
+        """List the store's packs; return the ids of indexes that are not known on this machine yet."""
+        self.zips, self.listed = {}, {}
+        lists = []
+        for key, info in self._backend.list(PREFIX):
+            match = _PACK.fullmatch(key)
+            if match is not None:
+                (self.zips if match[2] == "zip" else self.listed)[match[1]] = info
+            elif _CONDEMNED.fullmatch(key):
+                lists.append(key)
+        self.condemned = {key: self.condemned.get(key) or self._read_condemned(key) for key in lists}
+        for gone in self.indexes.keys() - self.listed.keys():
+            del self.indexes[gone]
+        return [pack for pack in self.listed if pack not in self.indexes and not self._from_folder(pack)]
+
+    def _from_folder(self, pack: str) -> bool:
+        try:
+            with Dir.open_root(self._folder) as folder:
+                self.indexes[pack] = _checked(folder.read(f"{pack}.idx", _MAX_INDEX), pack)
+        except (OSError, CorruptData):
+            return False
+        return True
+
+    def read_index(self, pack: str) -> None:
+        """Get an index from the store and keep a copy; one that is damaged makes the pack count as damaged."""
+        buffer = io.BytesIO()
+        try:
+            self._backend.get(index_key(pack), buffer, length=_MAX_INDEX)
+            self.indexes[pack] = _checked(buffer.getvalue(), pack)
+        except CorruptData:
+            self.damaged.add(pack)
+        except RemoteNotFound:
+            self.listed.pop(pack, None)  # removed meanwhile
+        else:
+            self._keep(pack, buffer.getvalue())
+
+    def _keep(self, pack: str, data: bytes) -> None:
+        with contextlib.suppress(OSError):  # only a copy
+            os.makedirs(self._folder, exist_ok=True)
+            with Dir.open_root(self._folder) as folder:
+                folder.write(f"{pack}.idx", data)
+
+    def is_there(self, pack: str) -> bool:
+        """Tell whether a pack counts: both parts are there, and the ZIP has its size."""
+        index, found = self.indexes.get(pack), self.zips.get(pack)
+        return index is not None and found is not None and found.size == index.zip_size
+
+    def present(self) -> Iterator[tuple[str, Index]]:
+        """Yield the packs that count, those that are condemned last."""
+        doomed = self.condemned_names()
+        for pack in sorted(self.indexes, key=lambda pack: (PREFIX + pack in doomed, pack)):
+            if self.is_there(pack):
+                yield pack, self.indexes[pack]
+
+    def find(self, idents: Collection[bytes], *, without: Collection[str] = ()) -> dict[bytes, Place]:
+        """Return where those objects lie that some pack (but those in `without`) holds."""
+        found: dict[bytes, Place] = {}
+        left = set(idents)
+        for pack, index in self.present():
+            if not left:
+                break
+            if pack in without:
+                continue
+            broken = self.broken.get(pack, ())
+            for member in index.find(left):
+                if member.ident not in broken:
+                    found[member.ident] = Place(pack, member)
+            left.difference_update(found)
+        return found
+
+    # ---------------------------------------------------------------- what changes
+
+    def put(self, pack: Pack, *, label: str = "") -> None:
+        """Store a pack, the ZIP first. It counts after the backend's next flush and `added`."""
+        known = self.zips.get(pack.id)
+        if known is None or known.size != len(pack.data) or pack.id in self.broken:
+            self._backend.put(zip_key(pack.id), pack.data, label=label)
+        self._backend.put(index_key(pack.id), pack.index_data)
+
+    def added(self, pack: str, index: bytes) -> None:
+        """Hear that a pack was stored and flushed."""
+        found = Index(index)
+        self.indexes[pack] = found
+        self.zips[pack] = Info(found.zip_size)
+        self.listed[pack] = Info(len(index))
+        self._forget_damage(pack)
+        self._keep(pack, index)
+
+    def _forget_damage(self, pack: str) -> None:
+        self.damaged.discard(pack)
+        self.broken.pop(pack, None)
+
+    def remove(self, packs: Iterable[str]) -> None:
+        """Delete packs for good: their indexes first, so that none is found whose ZIP is gone."""
+        gone = list(packs)
+        self._backend.delete([index_key(pack) for pack in gone])
+        self._backend.delete([zip_key(pack) for pack in gone])
+        for pack in gone:
+            self._forget_damage(pack)
+            for known in (self.indexes, self.zips, self.listed):
+                known.pop(pack, None)
+
+    # ---------------------------------------------------------------- condemned
+
+    def condemned_names(self) -> set[str]:
+        """Return everything that is condemned: keys of whole objects, and packs as ``packs/<id>``."""
+        return {name for one in self.condemned.values() for name in one.names}
+
+    def condemn(self, names: Iterable[str], now: float | None = None) -> None:
+        """Write down what is to be deleted later."""
+        written = int(time.time() if now is None else now)
+        named = frozenset(names)
+        if named:
+            key = f"{PREFIX}{written:010}-{uuid.uuid4().hex[:8]}.condemned"
+            self._backend.put(key, encode_condemned(written, named))
+            self.condemned[key] = Condemned(key, written, named)
+
+    def spare(self, names: Collection[str]) -> None:
+        """Take names off the lists: each is written again without them, then removed. Flushes."""
+        needed = set(names)
+        touched = [one for one in self.condemned.values() if one.names & needed]
+        for one in touched:
+            self.condemn(one.names - needed, one.written)
+        if touched:
+            self._backend.flush()
+            self.drop_lists(touched)
+
+    def drop_lists(self, lists: Iterable[Condemned]) -> None:
+        """Remove lists."""
+        keys = [one.key for one in lists]
+        self._backend.delete(keys)
+        for key in keys:
+            self.condemned.pop(key, None)
+
+    def _read_condemned(self, key: str) -> Condemned:
+        buffer = io.BytesIO()
+        try:
+            self._backend.get(key, buffer, length=_MAX_CONDEMNED)
+        except RemoteNotFound:
+            return Condemned(key, 0, frozenset())
+        return parse_condemned(key, buffer.getvalue())
+
+
+def encode_condemned(written: int, names: Iterable[str]) -> bytes:
+    """Return the bytes of a list."""
+    return "\n".join([_CONDEMNED_HEAD, f"written\t{written}", *sorted(names), ""]).encode()
+
+
+def parse_condemned(key: str, data: bytes) -> Condemned:
+    """Read a list; raise `CorruptData`."""
+    try:
+        head, written, *names, last = data.decode("ascii").split("\n")
+        word, _, number = written.partition("\t")
+        if head == _CONDEMNED_HEAD and word == "written" and not last and re.fullmatch("[0-9]{1,12}", number):
+            return Condemned(key, int(number), frozenset(check_key(name) for name in names))
+    except (ValueError, UsageError):
+        pass
+    raise CorruptData(f"{key} on the remote is damaged", hint="Delete it there: gc will write a new one.")
+
+
+def _checked(data: bytes, pack: str) -> Index:
+    index = Index(data)
+    if index.id != pack:
+        raise CorruptData("a pack's index is damaged")
+    return index
