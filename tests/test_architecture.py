@@ -35,7 +35,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "fsutil": frozenset({"errors"}),
     "locks": frozenset({"errors"}),
     "statefile": frozenset(),  # the SQLite files that may be lost
-    "config": LEAVES,
+    "gitconfig": frozenset({"errors", "paths"}),  # the syntax of the configuration
+    "config": LEAVES | {"gitconfig"},
     "git": LEAVES,
     "workspace": LEAVES,
     "meta": LEAVES,

@@ -1,7 +1,7 @@
 """Configuration: git-config syntax in four files, later ones win, each value knows where it came from.
 
-Owns the syntax (``[core]``, ``[remote "storage"]``, ``key = value``), the levels, which keys exist and which
-of them the tracked file may hold. Knows no project: it is given the files' paths.
+Owns the levels, which keys exist, what each may hold, and which of them the tracked file may hold. Knows no project:
+it is given the files' paths. The syntax is `gitconfig`'s.
 
 Levels, weakest first: ``system``, ``global`` (the user's), ``project`` (``.dvc-like/config``, tracked by Git, so
 written by strangers), ``local`` (``.dvc-like/config.local``, never tracked).
@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import os
 import re
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar, cast
 
+from . import gitconfig
+from .digest import WRITABLE
 from .errors import ConfigError, UsageError
 from .fsutil import Dir
 from .paths import show
@@ -21,34 +24,118 @@ LEVELS = ("system", "global", "project", "local")
 USER_LEVELS = ("system", "global")  # trusted files of this machine, which may be links
 MAX_SIZE = 1 << 20
 
-# Keys of every section. True: may stand in the tracked file.
-_KEYS: dict[str, dict[str, bool]] = {
+GRACE = 2 * 3600  # seconds: the default of gc.grace
+T = TypeVar("T")
+
+
+# Kinds of settings: each gives what a text means, or raises `ValueError` with what ails it.
+
+
+def _text(value: str) -> str:
+    """Anything."""
+    return value
+
+
+def _path(value: str) -> str:
+    """Anything but nothing."""
+    if not value.strip():
+        raise ValueError("is empty")
+    return value
+
+
+def _remote_name(value: str) -> str:
+    """The name of a remote, or empty for none."""
+    if value and not _NAME.fullmatch(value):
+        raise ValueError("cannot be the name of a remote")
+    return value
+
+
+def _number(value: str) -> float:
+    """A number that is not negative."""
+    try:
+        found = float(value)
+    except ValueError:
+        found = -1
+    if not 0 <= found < float("inf"):
+        raise ValueError("is not a number from 0 up")
+    return found
+
+
+def _count(value: str) -> int:
+    """A whole number that is not negative."""
+    found = _number(value)
+    if not found.is_integer():
+        raise ValueError("is not a whole number")
+    return int(found)
+
+
+def _flag(value: str) -> bool:
+    """True or false, in Git's spellings."""
+    word = value.lower()
+    if word in ("true", "yes", "on", "1"):
+        return True
+    if word in ("false", "no", "off", "0", ""):
+        return False
+    raise ValueError("is neither true nor false")
+
+
+def _one_of(*known: str) -> Callable[[str], str]:
+    """One of the words."""
+
+    def choice(value: str) -> str:
+        if value not in known:
+            raise ValueError(f"is none of {', '.join(known)}")
+        return value
+
+    return choice
+
+
+def _some_of(*known: str) -> Callable[[str], tuple[str, ...]]:
+    """Some of the words, with commas between them."""
+
+    def choices(value: str) -> tuple[str, ...]:
+        words = tuple(word.strip() for word in value.split(",") if word.strip())
+        if not set(words) <= set(known):
+            raise ValueError(f"holds another word than {', '.join(known)}")
+        return words
+
+    return choices
+
+
+class Key(NamedTuple):
+    """A setting: its kind, whether it may stand in the tracked file, and the smallest number that may stand there."""
+
+    kind: Callable[[str], object]
+    tracked: bool = True
+    least: float = 0
+
+
+# Keys of every section.
+_KEYS: dict[str, dict[str, Key]] = {
     "core": {
-        "remote": True,
-        "hash": True,
-        "autostage": True,
-        "locktimeout": True,
+        "remote": Key(_remote_name),
+        "hash": Key(_one_of(*WRITABLE)),
+        "autostage": Key(_flag),
+        "locktimeout": Key(_number),
     },
-    "cache": {"dir": False, "type": True},
-    "gc": {"grace": True},
+    "cache": {"dir": Key(_path, tracked=False), "type": Key(_some_of("reflink", "hardlink", "symlink", "copy"))},
+    "gc": {"grace": Key(_number, least=GRACE)},
     "remote": {
-        "url": True,
-        "jobs": True,
-        "timeout": True,
-        "retries": True,
-        "region": True,
-        "profile": True,
-        "endpointurl": True,
-        "access_key_id": False,
-        "secret_access_key": False,
-        "session_token": False,
-        "credentialpath": False,
-        "verify": False,
-        "proxy": False,
+        "url": Key(_path),
+        "jobs": Key(_count),
+        "timeout": Key(_number),
+        "retries": Key(_count),
+        "region": Key(_text),
+        "profile": Key(_text),
+        "endpointurl": Key(_text),
+        "access_key_id": Key(_text, tracked=False),
+        "secret_access_key": Key(_text, tracked=False),
+        "session_token": Key(_text, tracked=False),
+        "credentialpath": Key(_path, tracked=False),
+        "verify": Key(_text, tracked=False),
+        "proxy": Key(_text, tracked=False),
     },
 }
-_SECTION = re.compile(r'\[([A-Za-z0-9.-]+)(?:[ \t]+"((?:[^"\\\n]|\\[^\n])*)")?\]')
-_KEY = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)[ \t]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -84,30 +171,30 @@ class Config:
             return self._last.get(name)
         return next((one for one in reversed(self.values) if (one.name, one.level) == (name, level)), None)
 
+    def text(self, name: str, default: str) -> str:
+        """Return a setting that is a text of some kind."""
+        return self._meaning(name, default)
+
     def number(self, name: str, default: float) -> float:
         """Return a setting as a number that is not negative."""
+        return self._meaning(name, default)
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """Return a setting as true or false."""
+        return self._meaning(name, default)
+
+    def words(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        """Return a setting as a list of words."""
+        return self._meaning(name, default)
+
+    def _meaning(self, name: str, default: T) -> T:
         value = self._last.get(name)
         if value is None:
             return default
         try:
-            number = float(value.text)
-        except ValueError:
-            number = -1
-        if not 0 <= number < float("inf"):
-            raise ConfigError(f"{name} = {show(value.text)} in {value.path} is not a number")
-        return number
-
-    def flag(self, name: str, default: bool = False) -> bool:
-        """Return a setting as true or false, in Git's spellings."""
-        value = self._last.get(name)
-        if value is None:
-            return default
-        word = value.text.lower()
-        if word in ("true", "yes", "on", "1"):
-            return True
-        if word in ("false", "no", "off", "0", ""):
-            return False
-        raise ConfigError(f"{name} = {show(value.text)} in {value.path} is neither true nor false")
+            return cast(T, meaning(name, value.text))
+        except ValueError as error:
+            raise ConfigError(f"{name} = {show(value.text)!r} in {value.path} {error}") from None
 
     def remotes(self) -> dict[str, dict[str, str]]:
         """Return every remote that has a url: name to its options."""
@@ -152,6 +239,16 @@ def split_name(name: str) -> tuple[str, str, str]:
     return section, subsection, key
 
 
+def meaning(name: str, value: str) -> object:
+    """Return what the text of a setting means, by its kind; raise `ValueError` that completes "NAME = 'text' ..."."""
+    key = _key(name.partition(".")[0], name.rpartition(".")[2])
+    return key.kind(value) if key else value
+
+
+def _key(section: str, key: str) -> Key | None:
+    return _KEYS.get(section, {}).get(key)
+
+
 def check_remote_name(name: str) -> str:
     """Return `name` when a remote may be called so."""
     if not _NAME.fullmatch(name):
@@ -167,8 +264,11 @@ def check_tracked(section: str, key: str, value: str) -> str | None:
 
     Whoever can commit writes that file for everybody who clones: it may point, never command or pay.
     """
-    if not _KEYS.get(section, {}).get(key, section != "remote"):  # what a plug-in reads may be a secret
+    known = _key(section, key)
+    if not (known.tracked if known else section != "remote"):  # what a plug-in reads may be a secret
         return "belongs into the local or the user's configuration, not into a file that Git tracks"
+    if known and known.least and _is_below(known.least, value):
+        return f"is below {known.least:g} seconds: so little may stand in the local or the user's configuration only"
     value = re.sub(r"[\x00-\x20]", "", value)  # a blank before the scheme must not hide it
     if key == "endpointurl" and re.search(r"[?#@\\]", value):
         return "is no plain endpoint: leave out user, query and fragment"
@@ -181,18 +281,25 @@ def check_tracked(section: str, key: str, value: str) -> str | None:
     return None
 
 
+def _is_below(least: float, value: str) -> bool:
+    try:
+        return _number(value) < least
+    except ValueError:
+        return False  # nobody will take it for a number
+
+
 def _read(level: str, path: str) -> list[Value]:
     try:
         text = _load(path, follow=level in USER_LEVELS)
     except (FileNotFoundError, NotADirectoryError):
         return []
     values = []
-    for found in _parse(text, path)[0]:
+    for found in gitconfig.parse(text, path)[0]:
         section, _, rest = found.name.partition(".")
         reason = check_tracked(section, rest.rpartition(".")[2], found.text) if level == "project" else None
         if reason:
             raise ConfigError(
-                f"{path}, line {_line(text, found.start)}: {show(found.name)} {reason}",
+                f"{path}, line {gitconfig.line_of(text, found.start)}: {show(found.name)} {reason}",
                 hint="Remove the line, and set it with `dvc-like config --local` if you trust it.",
             )
         values.append(Value(found.name, found.text, level, path))
@@ -214,119 +321,6 @@ def _load(path: str, *, follow: bool) -> str:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
 
 
-# ------------------------------------------------------------------------------ the syntax, as Git reads it
-
-_BLANK = " \t\r\n"  # what Git's parser takes for white space, and nothing that Unicode adds to it
-
-
-class _Found(NamedTuple):
-    """One setting, and the characters of the text that it takes up."""
-
-    name: str
-    text: str
-    start: int
-    end: int
-
-
-class _Header(NamedTuple):
-    """A section's header, and where it ends."""
-
-    prefix: str
-    end: int
-
-
-def _parse(text: str, path: str) -> tuple[list[_Found], list[_Header]]:
-    """Return the settings and section headers of a file in their order; raise `ConfigError`."""
-    found: list[_Found] = []
-    headers: list[_Header] = []
-    at = 0
-    while at < len(text):
-        char = text[at]
-        if char in _BLANK:
-            at += 1
-        elif char in "#;":
-            at = _end_of_line(text, at)
-        elif char == "[":
-            match = _SECTION.match(text, at)
-            if match is None:
-                raise _unreadable(text, at, path)
-            sub = "" if match[2] is None else re.sub(r"\\(.)", r"\1", match[2]) + "."
-            at = match.end()
-            headers.append(_Header(f"{match[1].lower()}.{sub}", at))
-        else:
-            match = _KEY.match(text, at)
-            if match is None or not headers:
-                raise _unreadable(text, at, path)
-            value, end = _value(text, match.end(), path)
-            found.append(_Found(headers[-1].prefix + match[1].lower(), value, at, end))
-            at = end
-    return found, headers
-
-
-_ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\", "b": "\b"}
-
-
-def _value(text: str, at: int, path: str) -> tuple[str, int]:
-    """Return the value that follows a key, and where it ends. A key alone means true."""
-    if at == len(text) or text[at] in "\r\n":
-        return "true", at
-    if text[at] != "=":
-        raise _unreadable(text, at, path)
-    begin, at = at, at + 1
-    out: list[str] = []
-    kept = 0  # how much of it stays when blanks at the end are cut off
-    quoted = False
-    while at < len(text) and (char := text[at]) != "\n":
-        if char in "#;" and not quoted:
-            at = _end_of_line(text, at)
-            break
-        if char == "\\":
-            at += 1
-            if text.startswith(("\n", "\r\n"), at):  # the value goes on in the next line
-                at = text.index("\n", at)
-            elif at < len(text) and text[at] in _ESCAPES:
-                out.append(_ESCAPES[text[at]])
-                kept = len(out)
-            else:
-                raise _unreadable(text, begin, path)
-        elif char == '"':
-            quoted = not quoted
-            kept = len(out)
-        elif quoted or char not in _BLANK:
-            out.append(char)
-            kept = len(out)
-        elif out:
-            out.append(char)
-        at += 1
-    if quoted:
-        raise _unreadable(text, begin, path)
-    return "".join(out[:kept]), min(at, len(text))
-
-
-def _end_of_line(text: str, at: int) -> int:
-    end = text.find("\n", at)
-    return len(text) if end < 0 else end
-
-
-def _line(text: str, at: int) -> int:
-    return text.count("\n", 0, at) + 1
-
-
-def _unreadable(text: str, at: int, path: str) -> ConfigError:
-    line = text[text.rfind("\n", 0, at) + 1 : _end_of_line(text, at)]
-    hint = "It looks like a merge conflict: resolve it." if line.startswith(("<<<<<<<", ">>>>>>>", "=======")) else ""
-    return ConfigError(f"{path}, line {_line(text, at)}: cannot read {show(line.strip())[:60]!r}", hint=hint)
-
-
-def _quote(text: str) -> str:
-    bad = next((char for char in text if ord(char) < 32 and char not in "\t\n\b"), None)
-    if bad is not None:
-        raise UsageError(f"{show(text)!r} holds a control character, which no setting may")
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    escaped = escaped.replace("\n", "\\n").replace("\t", "\\t").replace("\b", "\\b")
-    return f'"{escaped}"' if text != text.strip(_BLANK) or any(char in text for char in "#;") else escaped
-
-
 def edit(path: str, changes: dict[str, str | None], *, follow: bool = False) -> None:
     """Set (or, with None, unset) settings in one file; comments and order stay as they are.
 
@@ -340,55 +334,6 @@ def edit(path: str, changes: dict[str, str | None], *, follow: bool = False) -> 
     except FileNotFoundError:
         text, mode = "", 0o600 if name == "config.local" else 0o666
     for setting, value in changes.items():
-        text = _unset(text, path, setting) if value is None else _set(text, path, setting, value)
+        text = gitconfig.changed(text, path, setting, value)
     with Dir.open_root(folder) as here:
         here.write(name, text.encode(), mode=mode)
-
-
-def _unset(text: str, path: str, setting: str) -> str:
-    for found in reversed(_parse(text, path)[0]):
-        if found.name == setting:
-            text = _cut(text, found.start, found.end)
-    section, _, rest = setting.partition(".")
-    subsection = rest.rpartition(".")[0]
-    return _drop_empty_section(text, path, f"{section}.{subsection}." if subsection else f"{section}.")
-
-
-def _cut(text: str, start: int, end: int) -> str:
-    """Cut out a piece, and its line if nothing else stands in it."""
-    begin = text.rfind("\n", 0, start) + 1
-    after = _end_of_line(text, end)
-    if not text[begin:start].strip(_BLANK) and not text[end:after].strip(_BLANK):
-        return text[:begin] + text[after + 1 :]
-    return text[:start].rstrip(" \t") + text[end:]
-
-
-def _drop_empty_section(text: str, path: str, prefix: str) -> str:
-    """Remove the headers of a section that holds nothing, not even a comment."""
-    for header in reversed(_parse(text, path)[1]):
-        next_one = text.find("[", header.end)
-        if header.prefix == prefix and not text[header.end : next_one if next_one >= 0 else None].strip(_BLANK):
-            text = _cut(text, text.rfind("[", 0, header.end), header.end)
-    return text
-
-
-def _set(text: str, path: str, setting: str, value: str) -> str:
-    line = f"{setting.rpartition('.')[2]} = {_quote(value)}"
-    found, headers = _parse(text, path)
-    hits = [one for one in found if one.name == setting]
-    for extra in reversed(hits[:-1]):
-        text = _cut(text, extra.start, extra.end)
-        return _set(text, path, setting, value)
-    if hits:
-        return text[: hits[0].start] + line + text[hits[0].end :]
-    section, _, rest = setting.partition(".")
-    subsection = rest.rpartition(".")[0]
-    prefix = f"{section}.{subsection}." if subsection else f"{section}."
-    header = next((one for one in reversed(headers) if one.prefix == prefix), None)
-    if header is None:
-        start = "" if not text or text.endswith("\n") else "\n"
-        title = f'[{section} "{subsection}"]' if subsection else f"[{section}]"
-        return f"{text}{start}{title}\n\t{line}\n"
-    at = max([header.end, *(one.end for one in found if one.start > header.end and one.name.startswith(prefix))])
-    at = _end_of_line(text, at)
-    return f"{text[:at]}\n\t{line}{text[at:] or chr(10)}"

@@ -34,16 +34,16 @@ def test_names_are_found_in_any_case(place: Place, cli: Cli) -> None:
 
 def test_later_levels_win_and_say_where_they_are(place: Place, cli: Cli, home: Path) -> None:
     for level, value in (("--system", "1"), ("--global", "2"), ("--project", "3"), ("--local", "4")):
-        cli("config", level, "gc.grace", value)
-        assert cli("config", "gc.grace").out == f"{value}\n"
+        cli("config", level, "core.locktimeout", value)
+        assert cli("config", "core.locktimeout").out == f"{value}\n"
     for path in (home / "no-system-config", home / "no-global-config", place / ".dvc-like/config.local"):
-        assert "grace" in path.read_text()
-    assert cli("config", "gc.grace", "--show-origin").out == f"{place / '.dvc-like/config.local'}\t4\n"
+        assert "locktimeout" in path.read_text()
+    assert cli("config", "core.locktimeout", "--show-origin").out == f"{place / '.dvc-like/config.local'}\t4\n"
     listed = cli("config", "--list", "--show-origin").out.splitlines()
-    assert f"{home / 'no-system-config'}\tgc.grace=1" in listed
+    assert f"{home / 'no-system-config'}\tcore.locktimeout=1" in listed
     found = cli("config", "--list", "--json").json
     assert found["schema"] == "dvc-like/config/1"
-    assert [(one["value"], one["level"]) for one in found["values"] if one["name"] == "gc.grace"] == [
+    assert [(one["value"], one["level"]) for one in found["values"] if one["name"] == "core.locktimeout"] == [
         ("1", "system"),
         ("2", "global"),
         ("3", "project"),
@@ -54,16 +54,16 @@ def test_later_levels_win_and_say_where_they_are(place: Place, cli: Cli, home: P
 @pytest.mark.parametrize("level", ["system", "global", "project", "local"])
 def test_list_of_one_level_shows_that_level_alone(place: Place, cli: Cli, level: str) -> None:
     for each in ("system", "global", "project", "local"):
-        cli("config", f"--{each}", "gc.grace", each.encode().hex()[:2])
+        cli("config", f"--{each}", "core.locktimeout", str(len(each)))
     found = cli("config", "--list", f"--{level}", "--json").json["values"]
     assert {one["level"] for one in found} == {level}
 
 
 def test_reading_one_level_reads_that_level_alone(place: Place, cli: Cli) -> None:
-    cli("config", "--global", "gc.grace", "2")
-    cli("config", "--local", "gc.grace", "4")
-    assert cli("config", "--global", "gc.grace").out == "2\n"
-    cli("config", "--system", "gc.grace", code=1)
+    cli("config", "--global", "core.locktimeout", "2")
+    cli("config", "--local", "core.locktimeout", "4")
+    assert cli("config", "--global", "core.locktimeout").out == "2\n"
+    cli("config", "--system", "core.locktimeout", code=1)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,8 @@ def test_reading_one_level_reads_that_level_alone(place: Place, cli: Cli) -> Non
         ("remote.storage.credentialpath", "/home/me/key"),
         ("remote.storage.proxy", "http://proxy"),
         ("remote.storage.verify", "false"),
+        ("gc.grace", "0"),
+        ("gc.grace", "3600"),
         ("remote.storage.url", "https://me:s3cr3t@host/x"),
         ("remote.storage.endpointurl", "http://far.example"),
         ("remote.storage.endpointurl", "https://me:s3cr3t@host"),
@@ -163,6 +165,34 @@ def test_a_bad_value_is_a_configuration_error_where_it_is_used(place: Place, cli
     )
     done = cli(*(["gc", "-w"] if name == "gc.grace" else ["add", "x"]), code=3)
     assert value in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("core.hash", "foo"),
+        ("core.hash", "md5"),  # can be read, not written
+        ("core.autostage", "maybe"),
+        ("core.locktimeout", "abc"),
+        ("core.locktimeout", "nan"),
+        ("core.remote", "a b"),
+        ("cache.type", "nonsense"),
+        ("cache.dir", ""),
+        ("gc.grace", "1 day"),
+        ("remote.storage.url", ""),
+        ("remote.storage.url", "a\x7fb"),
+        ("remote.storage.jobs", "-3"),
+        ("remote.storage.retries", "1.5"),
+        ("remote.storage.timeout", "inf"),
+    ],
+)
+def test_a_value_that_could_not_be_read_is_not_written(place: Place, cli: Cli, name: str, value: str) -> None:
+    done = cli("config", "--local", name, "--", value, code=2)
+    assert name in done.err or "URL" in done.err
+    assert not (place / ".dvc-like/config.local").exists()
+    if name.startswith("remote."):
+        cli("remote", "modify", "--local", "storage", name.rpartition(".")[2], "--", value, code=2)
+        assert not (place / ".dvc-like/config.local").exists()
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "xxh128", "blake3"])

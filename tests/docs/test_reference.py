@@ -30,7 +30,6 @@ from dvc_like.cache.place import DEFAULT_TYPES
 from dvc_like.cli import shell
 from dvc_like.cli.table import COMMANDS
 from dvc_like.ops import _store
-from dvc_like.ops.gc import GRACE
 from dvc_like.ops.settings import split
 from dvc_like.progress import SILENT
 from dvc_like.remote import base, registry
@@ -192,13 +191,17 @@ def test_the_tree_in_the_source_is_whole() -> None:
 # ------------------------------------------------------------------------------ configuration
 
 
-def settings() -> dict[str, bool]:
+def settings() -> dict[str, str]:
     """Return every setting as the page writes it, and whether the tracked file may hold it."""
     return {
-        f"{section}.NAME.{key}" if section == "remote" else f"{section}.{key}": tracked
+        f"{section}.NAME.{key}" if section == "remote" else f"{section}.{key}": _may_be_tracked(found)
         for section, keys in config._KEYS.items()
-        for key, tracked in keys.items()
+        for key, found in keys.items()
     }
+
+
+def _may_be_tracked(key: config.Key) -> str:
+    return ("yes" if not key.least else f"from {key.least:g} up") if key.tracked else "no"
 
 
 def settings_listed() -> dict[str, list[str]]:
@@ -206,9 +209,7 @@ def settings_listed() -> dict[str, list[str]]:
 
 
 def test_every_setting_is_listed() -> None:
-    assert {name: rest[2] for name, rest in settings_listed().items()} == {
-        name: "yes" if tracked else "no" for name, tracked in settings().items()
-    }
+    assert {name: rest[2] for name, rest in settings_listed().items()} == settings()
     for name in settings_listed():
         assert split(name.replace("NAME", "storage"))
 
@@ -220,7 +221,7 @@ def test_defaults_are_those_of_the_code(tmp_path: Path, monkeypatch: pytest.Monk
     assert float(listed["core.locktimeout"]) == project.lock_timeout
     assert listed["cache.dir"] == os.path.relpath(project.cache_dir, project.root).replace(os.sep, "/")
     assert tuple(listed["cache.type"].split(",")) == DEFAULT_TYPES
-    assert float(listed["gc.grace"]) == GRACE
+    assert float(listed["gc.grace"]) == config.GRACE
     assert (listed["core.autostage"] == "true") == project.config.flag("core.autostage")
 
     seen: dict[str, Any] = {}

@@ -265,6 +265,43 @@ def test_what_is_no_number_is_refused(file: Path, text: str) -> None:
         read(file).number("core.locktimeout", 60)
 
 
+@pytest.mark.parametrize("text", ["-3", "1.5", "many", ""])
+def test_what_is_no_count_is_refused(file: Path, text: str) -> None:
+    file.write_text(f'[remote "a"]\n\tjobs = {text}\n')
+    with pytest.raises(ConfigError) as caught:
+        read(file).number("remote.a.jobs", 0)
+    assert str(file) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "types"),
+    [
+        ("", ()),
+        (",", ()),
+        ("copy", ("copy",)),
+        (" reflink , hardlink,symlink ,", ("reflink", "hardlink", "symlink")),
+        ("copy,hardlink", ("copy", "hardlink")),
+    ],
+)
+def test_words_are_read_in_their_order(file: Path, text: str, types: tuple[str, ...]) -> None:
+    config.edit(str(file), {"cache.type": text})
+    assert read(file).words("cache.type", ("default",)) == types
+
+
+@pytest.mark.parametrize("text", ["link", "Copy", "hardlink;copy", "reflink hardlink"])
+def test_a_word_that_does_not_exist_is_refused_with_those_that_do(file: Path, text: str) -> None:
+    config.edit(str(file), {"cache.type": text})
+    with pytest.raises(ConfigError) as caught:
+        read(file).words("cache.type", ())
+    assert "cache.type" in caught.value.message
+    assert "reflink, hardlink, symlink, copy" in caught.value.message
+
+
+def test_a_setting_of_a_later_version_is_text(file: Path) -> None:
+    file.write_text("[core]\n\tlater = anything\n")
+    assert read(file).text("core.later", "") == "anything"
+
+
 def test_remotes_are_those_with_a_url(file: Path) -> None:
     file.write_text('[remote "b.c"]\n\turl = u\n\tjobs = 2\n[remote "a"]\n\turl = v\n[remote "x"]\n\tjobs = 1\n')
     assert read(file).remotes() == {"a": {"url": "v"}, "b.c": {"url": "u", "jobs": "2"}}
@@ -322,6 +359,9 @@ FORBIDDEN = {
     "password": '[remote "s"]\n\turl = s3://user:secret@host/bucket\n',
     "password after a blank": '[remote "s"]\n\turl = " s3://user:secret@host/bucket"\n',
     "password at the endpoint": '[remote "s"]\n\tendpointurl = https://user:secret@host\n',
+    "no grace": "[gc]\n\tgrace = 0\n",
+    "less grace than the default": "[gc]\n\tgrace = 7199.9\n",
+    "less grace, other spelling": '[GC]\n\tGrace = " +1e3"\n',
     "a key only a plug-in knows": '[remote "s"]\n\tunknown = x\n',
     "a line before a harmless one": '[remote "s"]\n\tproxy = x\n[core]\n\tremote = s\n',
 }
@@ -363,6 +403,12 @@ def test_a_forbidden_line_is_refused_even_when_a_later_level_overrides_it(file: 
 def test_the_tracked_file_may_point(file: Path, line: str) -> None:
     file.write_text(f'[remote "s"]\n\t{line}\n')
     assert len(read(file, "project").values) == 1
+
+
+@pytest.mark.parametrize("text", ["7200", "1209600", "1e9"])
+def test_the_tracked_file_may_ask_for_more_grace(file: Path, text: str) -> None:
+    file.write_text(f"[gc]\n\tgrace = {text}\n")
+    assert read(file, "project").number("gc.grace", 0) == float(text)
 
 
 def test_a_section_of_a_later_version_is_left_alone(file: Path) -> None:

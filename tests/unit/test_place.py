@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from dvc_like import digest as digests
-from dvc_like.cache.place import DEFAULT_TYPES, Placed, Placer, parse_types
+from dvc_like.cache.place import Placed, Placer
 from dvc_like.cache.store import Cache
 from dvc_like.cache.writer import CLONE_FROM, SMALL, Writer
 from dvc_like.digest import Digest
-from dvc_like.errors import ConfigError
 from dvc_like.fsutil import Dir, signature
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="tests links and bits of POSIX")
@@ -42,7 +41,7 @@ class Place:
     def place(
         self, digest: Digest, kind: str, name: str = "f", *, executable: bool = False, replace: bool = True
     ) -> Placed | None:
-        return Placer(self.cache, parse_types(kind)).place(
+        return Placer(self.cache, tuple(kind.split(","))).place(
             self.folder, name, digest, executable=executable, replace=replace
         )
 
@@ -256,27 +255,5 @@ def test_one_placer_serves_many_where_cloning_cannot_be(small_disk: Callable[[in
     place.close()
 
 
-@pytest.mark.parametrize(
-    ("text", "types"),
-    [
-        ("", (*DEFAULT_TYPES,)),
-        ("copy", ("copy",)),
-        ("hardlink", ("hardlink", "copy")),
-        (" reflink , hardlink,symlink ,", ("reflink", "hardlink", "symlink", "copy")),
-        ("copy,hardlink", ("copy", "hardlink")),
-        (",", (*DEFAULT_TYPES,)),
-    ],
-)
-def test_types_are_read_in_their_order_and_copying_is_the_last_resort(text: str, types: tuple[str, ...]) -> None:
-    assert parse_types(text) == types
-
-
-@pytest.mark.parametrize("text", ["link", "Copy", "hardlink;copy", "reflink hardlink"])
-def test_a_type_that_does_not_exist_is_named(text: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        parse_types(text)
-    assert "cache.type" in caught.value.message
-
-
 def test_only_links_that_share_the_inode_count_as_links(there: Place) -> None:
-    assert [Placer(there.cache, parse_types(kind)).links for kind in TYPES] == [False, True, True, False]
+    assert [Placer(there.cache, (kind,)).links for kind in TYPES] == [False, True, True, False]

@@ -11,24 +11,12 @@ import os
 from typing import NamedTuple
 
 from ..digest import Digest
-from ..errors import ConfigError
 from ..fsutil import CREATE, Dir, clone, copy_bytes, signature, temp_name, write_all
 from .store import Cache
 from .writer import CLONE_FROM, SMALL
 
-LINK_TYPES = ("reflink", "hardlink", "symlink", "copy")
 DEFAULT_TYPES = ("reflink", "copy")
 _CANNOT_LINK = {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
-
-
-def parse_types(text: str) -> tuple[str, ...]:
-    """Read `cache.type`, a comma-separated list; copying is always the last resort."""
-    types = tuple(word.strip() for word in text.split(",") if word.strip())
-    for word in types:
-        if word not in LINK_TYPES:
-            raise ConfigError(f"cache.type holds {word!r}", hint=f"Choose from: {', '.join(LINK_TYPES)}.")
-    types = types or DEFAULT_TYPES
-    return types if "copy" in types else (*types, "copy")
 
 
 class Placed(NamedTuple):
@@ -39,11 +27,11 @@ class Placed(NamedTuple):
 
 
 class Placer:
-    """Puts objects of one cache into the workspace."""
+    """Puts objects of one cache into the workspace: by the first of `types` that works; copying is the last resort."""
 
     def __init__(self, cache: Cache, types: tuple[str, ...] = DEFAULT_TYPES) -> None:
         self._cache = cache
-        self._types = types
+        self._types = types if "copy" in types else (*types, "copy")
 
     @property
     def links(self) -> bool:

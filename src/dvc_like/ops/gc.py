@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ..cache.store import Cache, Object
 from ..cache.trash import delete, discard, trashed
+from ..config import GRACE
 from ..errors import BadMeta, DvcLikeError, ProjectError, UsageError, gathered
 from ..fsutil import Dir
 from ..meta.file import SUFFIX, Meta
@@ -23,8 +24,6 @@ from ..project import Project
 from ._closure import TreeNeed, close_over
 from ._session import Session, open_session
 from ._tracked import Selection, Target, Wanted, at_revisions, is_ours, walk
-
-GRACE = 2 * 3600  # seconds
 
 
 class Garbage(NamedTuple):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ..config import USER_LEVELS, Config, check_tracked, default_files, edit, split_name
+from ..config import USER_LEVELS, Config, check_tracked, default_files, edit, meaning, split_name
 from ..errors import NoProject, UsageError
 from ..paths import show
 from ..project import Project
+from ..remote.registry import check_url
 
 
 def find_config() -> Config:
@@ -23,10 +24,16 @@ def split(name: str) -> str:
 
 
 def set_setting(config: Config, setting: str, value: str | None, *, level: str) -> None:
-    """Set (or, with None, unset) a setting, refusing what a tracked file may not hold."""
+    """Set (or, with None, unset) a setting, refusing what nobody could read and what a tracked file may not hold."""
     section, _, rest = setting.partition(".")
-    if level == "project" and value is not None:
-        reason = check_tracked(section, rest.rpartition(".")[2], value)
+    if value is not None:
+        try:
+            meaning(setting, value)
+        except ValueError as error:
+            raise UsageError(f"{show(setting)} = {show(value)!r} {error}") from None
+        if setting.endswith(".url"):
+            check_url(value)
+        reason = check_tracked(section, rest.rpartition(".")[2], value) if level == "project" else None
         if reason:
             raise UsageError(f"{show(setting)} {reason}", hint="Add `--local` to keep it on this machine.")
     edit(config.files[level], {setting: value}, follow=level in USER_LEVELS)
