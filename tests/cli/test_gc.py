@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.cli.place import Place, objects_in
+from tests.cli.place import Place, objects_in, unlock
 from tests.cli.stores import contents_of, unsound
 from tests.conftest import Cli
 
@@ -139,6 +139,72 @@ def test_no_grace_needs_force_and_then_deletes_for_good(history: Place, cli: Cli
     assert list(history.cache.glob("trash/files/**/*")) == [] or all(
         path.is_dir() for path in history.cache.glob("trash/files/**/*")
     )
+
+
+@pytest.mark.parametrize("grace", ["0.5", "59"])
+def test_little_grace_needs_force_however_it_was_given(history: Place, cli: Cli, grace: str) -> None:
+    assert "--force" in cli("gc", "-w", "--grace", grace, code=2).err
+    cli("config", "--local", "gc.grace", grace)
+    assert "--force" in cli("gc", "-w", code=2).err
+    assert kept(history) == versions("one", "two", "three")
+    cli("gc", "-w", "--dry-run")
+    cli("gc", "-w", "--force")
+    assert kept(history) == versions("three")
+
+
+@pytest.mark.parametrize("grace", ["nan", "inf", "-1"])
+def test_grace_that_is_no_number_of_seconds_is_refused(history: Place, cli: Cli, grace: str) -> None:
+    cli("gc", "-w", "--grace", grace, code=2)
+
+
+def everything_in(folder: Path) -> dict[str, tuple[object, ...]]:
+    """Return stat and bytes of all below a folder, but for locks and the records that may be lost."""
+    found: dict[str, tuple[object, ...]] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.name == "lock" or ".sqlite" in path.name:
+            continue
+        status = path.lstat()
+        content = path.read_bytes() if path.is_file() else b""
+        found[path.relative_to(folder).as_posix()] = (*status[:7], status.st_mtime_ns, status.st_ctime_ns, content)
+    return found
+
+
+@pytest.mark.parametrize("words", [["-w"], ["-a", "-T"], ["-A"], ["-w", "--grace", "0"]])
+def test_a_dry_run_changes_nothing(history: Place, cli: Cli, words: list[str]) -> None:
+    cli("gc", "-w")
+    history.git("checkout", "-q", "side")  # now what lies in the trash is needed
+    history.write({"data/y": "young"})
+    (history / "data.meta").unlink()
+    history.add("data")
+    rotten = next(path for key, path in objects_in(history.cache).items() if key.endswith(".tree"))
+    unlock(rotten).write_text("rot")
+    before = everything_in(history / ".dvc-like")
+    assert any(name.startswith("cache/trash/files/") for name in before)
+    cli("gc", *words, "--dry-run")
+    assert everything_in(history / ".dvc-like") == before
+
+
+def test_what_a_dry_run_counts_as_kept_is_what_is_kept(history: Place, cli: Cli) -> None:
+    cli("gc", "-w")
+    history.git("checkout", "-q", "side")
+    would = cli("gc", "-w", "--dry-run", "--json").json
+    does = cli("gc", "-w", "--json").json
+    assert {**would, "dry_run": False} == does
+
+
+def test_looking_for_the_names_of_garbage_takes_nothing_back(history: Place, cli: Cli) -> None:
+    """The listings of old versions lie in the trash; the next gc reads them only to say what else goes."""
+    cli("gc", "-w")
+    history.write({"single": "passing"})
+    history.add("single")
+    history.write({"single": "three"})
+    history.add("single")
+    history.age()
+    thrown = set(objects_in(history.cache / "trash"))
+    cli("gc", "-w", "--grace", "1e8")
+    os.utime(history.cached("passing"), (1, 1))
+    cli("gc", "-w", "--grace", "1e8")
+    assert thrown < set(objects_in(history.cache / "trash"))
 
 
 # ------------------------------------------------------------------------------ the way back

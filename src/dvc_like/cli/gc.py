@@ -31,7 +31,12 @@ _MAX_SHOWN = 50
 @click.option("--rev", "revisions", multiple=True, metavar="REV", help="Keep that, and what this revision needs.")
 @click.option("-n", "--dry-run", "--dry", "dry_run", is_flag=True, help="Only show what would go.")
 @click.option("-f", "--force", is_flag=True, help="Go on where gc stops to be safe.")
-@click.option("--grace", type=click.FloatRange(0), metavar="SECONDS", help="Spare what is younger (default: 2 hours).")
+@click.option(
+    "--grace",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="Spare what is younger (default: 2 hours); less than 60 needs --force.",
+)
 @click.option("--undo", "take_back", is_flag=True, help="Take everything back out of the trash.")
 @pass_console
 def command(

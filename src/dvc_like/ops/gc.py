@@ -25,6 +25,8 @@ from ._closure import TreeNeed, close_over
 from ._session import Session, open_session
 from ._tracked import Selection, Target, Wanted, at_revisions, is_ours, walk
 
+LEAST_GRACE = 60  # seconds: with less, only --force goes on
+
 
 class Garbage(NamedTuple):
     """One object nothing in the scope needs. `path` is where history knows it from, if it does."""
@@ -78,9 +80,11 @@ def gc(
             hint="If no other project uses it, repeat with --force.",
         )
     seconds = project.config.number("gc.grace", GRACE) if grace is None else grace
-    if seconds == 0 and not force and not dry_run:
+    if not 0 <= seconds < float("inf"):
+        raise UsageError(f"a grace of {seconds} seconds means nothing", hint="Give a number of seconds.")
+    if seconds < LEAST_GRACE and not force and not dry_run:
         raise UsageError(
-            "--grace 0 also takes what another process is just adding",
+            f"a grace of {seconds:g} seconds also takes what another process is just adding",
             hint="Make sure nothing else runs, then repeat with --force.",
         )
     if project.git is not None and project.git.is_shallow():
@@ -93,14 +97,17 @@ def gc(
         with session.progress.task("reading what is needed"):
             roots = _roots(session, selection)
             needed = _needed(session, roots)
-            for key in [key for key, _ in trashed(session.cache) if key in needed and not dry_run]:
-                session.cache.revive(key)  # needed again since it was thrown away
+            again = [key for key, _ in trashed(session.cache) if key in needed]  # since it was thrown away
+            for key in () if dry_run else again:
+                session.cache.revive(key)
         if not needed and not force:
             raise DvcLikeError(
                 "nothing is tracked here: everything would go", hint="If that is meant, repeat with --force."
             )
         found = _sort(session, needed, time.time_ns() - int(seconds * 1e9))
-        if not dry_run:
+        if dry_run:
+            found.kept += len(again)
+        else:
             _collect(session, found, seconds)
     return found
 
@@ -164,8 +171,8 @@ def _needed(session: Session, roots: list[Wanted]) -> set[str]:
 
 def _load(cache: Cache, level: list[TreeNeed]) -> None:
     for need in level:
-        # Only what keeps what alive is asked here, so neither depth nor links are judged.
-        data = cache.read_tree(need.digest)
+        # Only what keeps what alive is asked here: neither depth nor links are judged, and nothing is moved.
+        data = cache.peek_tree(need.digest)
         if data is not None:
             need.entries = parse(data, f"the listing of {show(need.path)} ({need.digest.short})")
 
