@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 
 import pytest
 from tests.cli.place import Place, objects_in, past_the_tick, unlock
@@ -187,3 +188,66 @@ def test_links_in_place_of_objects_are_not_followed(full: Place, cli: Cli) -> No
     cli("fsck", code=7)
     past_the_tick(elsewhere)
     assert elsewhere.read_text() == "sss"
+
+
+# ------------------------------------------------------------------------------ a clone that has only a part
+
+
+@pytest.fixture
+def part(full: Place, clone: Callable[..., Place], monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A clone that pulled one file of a folder, and nothing else."""
+    full.push()
+    copy = clone("part")
+    monkeypatch.chdir(copy.root)
+    copy.pull("data/sub")
+    return copy
+
+
+def test_what_was_never_fetched_is_no_damage(part: Place, cli: Cli) -> None:
+    done = cli("fsck")
+    assert "2 files not fetched" in done.out
+    found = cli("fsck", "--json").json
+    assert (found["objects"], found["missing"], found["not_fetched"]) == (3, [], 2)
+
+
+def test_a_clone_that_has_nothing_is_sound(full: Place, clone: Callable[..., Place], cli: Cli) -> None:
+    full.push()
+    empty = clone()
+    assert cli("fsck", "--json", cwd=empty.root).json["not_fetched"] == 3
+    assert cli("fsck", "--repair", "--json", cwd=empty.root).json["repaired"] == 0
+    assert objects_in(empty.cache) == {}
+
+
+def test_what_was_checked_out_and_then_lost_is_missing(part: Place, cli: Cli) -> None:
+    part.cached("bbb").unlink()
+    found = cli("fsck", "--json", code=7).json
+    assert found["error"]["details"] == ["missing: data/sub/b"]
+
+
+@pytest.mark.parametrize("also_here", [True, False])
+def test_a_repair_brings_back_what_was_here_and_no_more(part: Place, cli: Cli, also_here: bool) -> None:
+    shutil.rmtree(part.cache / "files")
+    if not also_here:
+        shutil.rmtree(part / "data")
+    found = cli("fsck", "--repair", "--json").json
+    assert found["missing"] == ["data/"]
+    assert found["not_fetched"] == 2
+    assert len(objects_in(part.cache)) == 3
+    assert part.cached("bbb").read_text() == "bbb"
+
+
+def test_a_damaged_object_that_was_only_fetched_is_repaired(part: Place, cli: Cli) -> None:
+    part.fetch("single")
+    rot(part, "sss")
+    found = cli("fsck", "--repair", "--json").json
+    assert (found["damaged"], found["repaired"], found["not_fetched"]) == (["single"], 1, 1)
+    assert part.cached("sss").read_text() == "sss"
+
+
+def test_another_revision_that_was_not_fetched_yet_is_no_damage(full: Place, part: Place, cli: Cli) -> None:
+    full.write({"data/sub/b": "newer"})
+    full.add("data")
+    full.save()
+    full.push()
+    part.git("pull", "-q")
+    assert cli("fsck", "--json").json["not_fetched"] == 3

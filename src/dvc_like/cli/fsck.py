@@ -33,9 +33,10 @@ from .words import human_size, plural
 @click.option("-r", "--remote", metavar="NAME", help="The remote to repair from instead of the default.")
 @pass_console
 def command(console: Console, read_data: float, repair: bool, remote: str | None) -> None:
-    """Check that every object in the cache is what its name says, and that the workspace's data is all there.
+    """Check that every object in the cache is what its name says, and that all is there that was checked out here.
 
-    Damaged objects are set aside, never deleted. Exits with 0 when all is sound or was repaired, else with 7.
+    What was never fetched is only counted. Damaged objects are set aside, never deleted. Exits with 0 when all is
+    sound or was repaired, else with 7.
     """
     done = fsck(Project.find(), read_data=read_data, repair=repair, remote=remote, progress=console.progress)
     console.document(
@@ -46,6 +47,7 @@ def command(console: Console, read_data: float, repair: bool, remote: str | None
             "damaged": done.damaged,
             "missing": done.missing,
             "repaired": done.repaired,
+            "not_fetched": done.not_fetched,
         },
     )
     for state, paths in (("damaged", done.damaged), ("missing", done.missing)):
@@ -53,3 +55,5 @@ def command(console: Console, read_data: float, repair: bool, remote: str | None
             console.say(f"{state:<8}  {path}")
     repaired = f"; {plural(done.repaired, 'object')} repaired" if done.repaired else ""
     console.say(f"The cache is sound: {plural(done.objects, 'object')}, {human_size(done.size)}{repaired}")
+    if done.not_fetched:
+        console.say(f"{plural(done.not_fetched, 'file')} not fetched yet: `dvc-like pull` brings what is needed.")

@@ -71,15 +71,17 @@ def raise_failures(verb: str, done: Fetched, wrong: list[DvcLikeError]) -> None:
         raise gathered(wrong)
 
 
-def fetch_in(session: Session, wanted: list[Wanted], *, remote: str | None, jobs: int | None) -> Fetched:
-    """Do the work of `fetch` in an open session; failures are in the result."""
+def fetch_in(
+    session: Session, wanted: list[Wanted], *, remote: str | None, jobs: int | None, only: set[str] | None = None
+) -> Fetched:
+    """Do the work of `fetch` in an open session; failures are in the result. With `only`, just these keys are got."""
     done = Fetched()
     groups: dict[str, list[Wanted]] = {}
     for one in wanted:
         name = remote_name(session.project, remote, one.target.meta.remote)
         groups.setdefault(name, []).append(one)
     for name, group in groups.items():
-        _Fetcher(session, name, jobs, done).run(group)
+        _Fetcher(session, name, jobs, done, only).run(group)
     return done
 
 
@@ -89,11 +91,14 @@ class _Fetcher:
     An object is looked for in the packs first, in another pack where one is damaged, then under its own key.
     """
 
-    def __init__(self, session: Session, name: str, jobs: int | None, done: Fetched) -> None:
+    def __init__(
+        self, session: Session, name: str, jobs: int | None, done: Fetched, only: set[str] | None = None
+    ) -> None:
         self._session = session
         self._name = name
         self._jobs = jobs
         self._done = done
+        self._only = only
         self._stack = contextlib.ExitStack()
         self._store: Store | None = None
         self._verified: list[tuple[str, Info]] = []  # what the store says of keys that were read whole and are sound
@@ -124,7 +129,7 @@ class _Fetcher:
 
     def _load(self, level: list[TreeNeed], writer: Writer) -> None:
         """Read a level of trees from the cache, the missing ones from the remote."""
-        absent = {tree_ident(need.digest): need for need in level if not self._read(need)}
+        absent = {tree_ident(need.digest): need for need in level if not self._read(need) and self._may_get(need)}
         if not absent:
             return
         store = self._open()
@@ -138,7 +143,7 @@ class _Fetcher:
         writer.flush()
         errors = {need.digest: error for need, error in outcome.failures}
         for need in level:
-            if need.entries is None and not self._read(need):
+            if need.entries is None and self._may_get(need) and not self._read(need):
                 why = errors.get(need.digest) or DataMissing("")
                 self._fail(need.path, left.get(tree_ident(need.digest)), why, "its listing is")
 
@@ -152,6 +157,9 @@ class _Fetcher:
             self._done.failures.append((show(need.path), error))
         return True
 
+    def _may_get(self, need: Need | TreeNeed) -> bool:
+        return self._only is None or need.key in self._only
+
     @staticmethod
     def _get_tree(store: Store, need: TreeNeed, take: Take) -> None:
         buffer = _Bounded(MAX_SIZE)
@@ -161,12 +169,9 @@ class _Fetcher:
     # ---------------------------------------------------------------- files
 
     def _bring(self, closure: Closure, writer: Writer, task: Task) -> None:
-        missing = {
-            file_ident(need.digest): need
-            for need in closure.files.values()
-            if not self._session.cache.is_sound(need.digest)
-        }
-        self._done.present += len(closure.files) - len(missing)
+        asked = [need for need in closure.files.values() if self._may_get(need)]
+        missing = {file_ident(need.digest): need for need in asked if not self._session.cache.is_sound(need.digest)}
+        self._done.present += len(asked) - len(missing)
         if not missing:
             return
         store = self._open()

@@ -1,6 +1,7 @@
-"""`fsck`: is every object in the cache what its name says, and is everything there that the workspace needs?
+"""`fsck`: is every object in the cache what its name says, and is everything there that was checked out here?
 
-Owns the check and the mending: a damaged object is set aside; a sound copy comes from the workspace or a remote.
+What was never fetched is no damage, and is only counted. Owns the check and the mending: a damaged object is set aside;
+a sound copy comes from the workspace or a remote.
 """
 
 from __future__ import annotations
@@ -23,13 +24,17 @@ from .fetch import fetch_in
 
 @dataclass
 class Checked:
-    """What was found. `damaged` and `missing` name paths where they are known; `repaired` counts what came back."""
+    """What was found. `damaged` and `missing` name paths where they are known; `repaired` counts what came back.
+
+    `not_fetched` counts the files of the workspace's targets that were never brought here.
+    """
 
     objects: int = 0
     size: int = 0
     damaged: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     repaired: int = 0
+    not_fetched: int = 0
 
 
 def fsck(
@@ -50,17 +55,21 @@ def fsck(
         wanted = select(project, session.root, (), failures)
         done = Checked()
         bad = _check_objects(session, done, read_data)
-        closure, lost = _look_for_missing(session, wanted)
+        here = session.index.keys()
+        closure, absent = _look_for_missing(session, wanted)
+        lost = absent & here
         names = {need.key: str(need.path) for need in closure.files.values()}
         names.update({need.key: f"{need.path}/" for level in closure.levels for need in level})
         done.damaged = sorted(show(names.get(key, key)) for key in bad)
         done.missing = sorted(show(names[key]) for key in lost if key not in bad)
         wanting = bad | lost
         if repair and wanting:
-            _repair(session, wanted, closure, remote)
-            left = _look_for_missing(session, wanted)[1] | {key for key in bad if not session.cache.has_key(key)}
+            _repair(session, wanted, closure, here | bad, remote)
+            closure, absent = _look_for_missing(session, wanted)
+            left = (absent & here) | {key for key in bad if not session.cache.has_key(key)}
             done.repaired = len(wanting - left)
             wanting = left
+        done.not_fetched = _count_files(closure, absent - here - bad)
     if wanting:
         failures.append(_unsound(done, names, bad, wanting, repair=repair))
     if failures:
@@ -122,11 +131,17 @@ def _look_for_missing(session: Session, wanted: list[Wanted]) -> tuple[Closure, 
     return closure, lost
 
 
-def _repair(session: Session, wanted: list[Wanted], closure: Closure, remote: str | None) -> None:
-    """Bring back what is missing: from the workspace where it has the bytes, else from the remote."""
+def _count_files(closure: Closure, keys: set[str]) -> int:
+    """Return how many files these objects stand for: one each, and a tree that cannot be read for all it lists."""
+    trees = sum(need.files for level in closure.levels for need in level if need.key in keys)
+    return trees + sum(need.key in keys for need in closure.files.values())
+
+
+def _repair(session: Session, wanted: list[Wanted], closure: Closure, only: set[str], remote: str | None) -> None:
+    """Bring back what is missing of these keys: from the workspace where it has the bytes, else from the remote."""
     with session.writer() as writer:
         for need in closure.files.values():
-            if session.cache.has(need.digest):
+            if need.key not in only or session.cache.has(need.digest):
                 continue
             try:
                 with session.root.descend(parent(need.path)) as folder:
@@ -139,6 +154,6 @@ def _repair(session: Session, wanted: list[Wanted], closure: Closure, remote: st
             except OSError:
                 continue
     try:
-        fetch_in(session, wanted, remote=remote, jobs=None)
+        fetch_in(session, wanted, remote=remote, jobs=None, only=only)
     except DvcLikeError as error:
         session.progress.note(f"nothing could be fetched: {error.message}")

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import xxhash
 
-from ..digest import FINGERPRINT_SIZE
+from ..digest import FINGERPRINT_SIZE, Digest, file_key, tree_key
 from ..fsutil import NO_SIGNATURE, SIGNATURE
 from ..paths import RelPath
 from ..statefile import StateFile
@@ -144,15 +144,26 @@ class Index:
 
     def tops(self, known: Iterable[str]) -> list[RelPath]:
         """Return the highest paths with a row that are neither one of `known` nor below one."""
-        stored = [str(path) for (path,) in self._file.read("SELECT path FROM folder")]
         covered = set(known)
         found = []
-        rows = {*(path for path in stored if not self._is_swept(path)), *self._changes}
-        for path in sorted(rows, key=lambda path: path.split("/")):
+        for path in sorted(self._paths(), key=lambda path: path.split("/")):
             parts = path.split("/")
             if not any("/".join(parts[:end]) in covered for end in range(1, len(parts) + 1)):
                 found.append(RelPath(path))
                 covered.add(path)
+        return found
+
+    def _paths(self) -> set[str]:
+        stored = [str(path) for (path,) in self._file.read("SELECT path FROM folder")]
+        return {*(path for path in stored if not self._is_swept(path)), *self._changes}
+
+    def keys(self) -> set[str]:
+        """Return the keys of the objects, files and trees, that everything present was recorded with."""
+        found: set[str] = set()
+        for row in filter(None, map(self.get, self._paths())):
+            found.update(file_key(Digest(one.value)) for one in row.present().values() if one.kind != "l")
+            if row.values != (row.tree,):  # else it is the row of a single file
+                found.add(tree_key(Digest(row.tree)))
         return found
 
     def put(self, path: str, row: Row) -> None:
