@@ -113,10 +113,32 @@ def test_an_unknown_command_option_or_too_much_is_a_usage_error(place: Place, cl
         assert "Traceback" not in done.err
 
 
-def test_usage_errors_are_documents_too(place: Place, cli: Cli) -> None:
-    found = cli("--json", "status", "--frobnicate", code=2).json
-    assert found["schema"] == "dvc-like/error/1"
-    assert (found["error"]["kind"], found["error"]["exit_code"]) == ("UsageError", 2)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--json status --frobnicate",
+        "status --json --frobnicate",
+        "status --frobnicate --json",
+        "--frobnicate --json",
+        "--json frobnicate",
+        "--json",
+        "--json remote",
+        "remote --json frobnicate",
+        "add --json",
+        "fetch -j 0 --json",
+        "fsck --json --cd",
+        "gc --json --grace soon",
+    ],
+)
+def test_usage_errors_are_documents_too(place: Place, cli: Cli, line: str) -> None:
+    done = cli(*line.split(), code=2)
+    assert done.json["schema"] == "dvc-like/error/1"
+    assert (done.json["error"]["kind"], done.json["error"]["exit_code"]) == ("UsageError", 2)
+    assert done.err.startswith(f"error: {done.json['error']['message']}\n")
+
+
+def test_a_path_called_like_the_option_asks_for_no_document(place: Place, cli: Cli) -> None:
+    assert cli("status", "--frobnicate", "--", "--json", code=2).out == ""
 
 
 def test_errors_are_documents_on_stdout_and_lines_on_stderr(place: Place, cli: Cli) -> None:

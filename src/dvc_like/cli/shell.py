@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import itertools
 import os
 import sys
 from importlib import import_module
@@ -72,10 +73,11 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as exit_:
         console.flush()
         return exit_.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        return 2
     except click.ClickException as error:
+        console.json = console.json or "--json" in itertools.takewhile("--".__ne__, arguments)
+        if isinstance(error, click.exceptions.NoArgsIsHelpError) and not console.json:
+            click.echo(error.format_message(), err=True)
+            return 2
         return _usage(console, error)
     except DvcLikeError as error:
         if console.debug:
@@ -96,7 +98,11 @@ def run(arguments: list[str]) -> int:
 def _usage(console: Console, error: click.ClickException) -> int:
     context = getattr(error, "ctx", None)
     hint = f"See `{context.command_path} --help`." if context is not None else ""
-    wrapped = DvcLikeError(error.format_message(), hint=hint)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        message = "a command is missing"
+    else:
+        message = error.format_message().rstrip(".")  # in the form of our own messages
+    wrapped = DvcLikeError(message[:1].lower() + message[1:], hint=hint)
     wrapped.exit_code = 2
     return console.fail(wrapped, kind="UsageError")
 
