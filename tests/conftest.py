@@ -243,6 +243,43 @@ def cli() -> Cli:
     return Cli()
 
 
+@pytest.fixture
+def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put the command ``dvc-like`` of this very source on the PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    script = folder / "dvc-like"
+    script.write_text(f'#!/bin/sh\nPYTHONSAFEPATH=1 exec "{sys.executable}" -m dvc_like "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return folder
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start a Python program and wait for its first line: ``start(program, *arguments, ready=b"held")``.
+
+    It waits on its stdin then, which the test closes or writes to; what still runs at the end is killed.
+    """
+    started: list[subprocess.Popen[bytes]] = []
+
+    def run(program: str, *arguments: str, ready: bytes) -> subprocess.Popen[bytes]:
+        words = [sys.executable, "-c", program, *arguments]
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == ready + b"\n"
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
 # ------------------------------------------------------------------------------ other users
 
 _SETPRIV = ("setpriv", "--no-new-privs")

@@ -36,15 +36,8 @@ def clone(place: Place, tmp_path: Path) -> Callable[..., Place]:
 
 
 @pytest.fixture
-def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put the command ``dvc-like`` of this very source on the PATH."""
-    import os
-    import sys
-
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    script = folder / "dvc-like"
-    script.write_text(f'#!/bin/sh\nPYTHONSAFEPATH=1 exec "{sys.executable}" -m dvc_like "$@"\n')
-    script.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    return folder
+def copy(pushed: Place, clone: Callable[..., Place], monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A clone of what the file's own fixture `pushed` has pushed; its folder is the current one."""
+    made = clone()
+    monkeypatch.chdir(made.root)
+    return made

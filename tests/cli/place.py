@@ -130,6 +130,12 @@ class Place:
             {"core.remote": name, f"remote.{name}.url": str(store), f"remote.{name}.retries": "0"},
         )
 
+    def track(self, spec: dict[str, bytes | str | Node | None]) -> str:
+        """Write files, add what is new at the top (a folder as a whole), and commit; return the commit."""
+        self.write(spec)
+        self.add(*sorted({name.partition("/")[0] for name in spec}))
+        return self.save()
+
     # ---------------------------------------------------------------- verbs
 
     def _paths(self, names: tuple[str, ...]) -> tuple[str, ...]:

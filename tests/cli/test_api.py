@@ -87,9 +87,7 @@ def test_the_verbs_return_values_and_print_nothing(
 
 
 def test_a_clone_pulled_through_the_api(place: Place, tmp_path: Path) -> None:
-    place.write({"data/x": "1"})
-    place.add("data")
-    place.save()
+    place.track({"data/x": "1"})
     place.push()
     copy = clone_of(place, tmp_path / "copy")
     done = dvc_like.pull(Project.find(copy.root))

@@ -192,15 +192,11 @@ def test_a_changed_bit_is_set_right(versions: Place) -> None:
 
 
 def test_a_file_in_a_dataset_becomes_a_folder_and_back(place: Place) -> None:
-    place.write({"data/thing": "file", "data/other": "o"})
-    place.add("data")
-    place.save()
+    place.track({"data/thing": "file", "data/other": "o"})
     place.git("tag", "file")
     as_file = place.data()
     (place / "data/thing").unlink()
-    place.write({"data/thing/deep/a": "a", "data/thing/b": "b"})
-    place.add("data")
-    place.save()
+    place.track({"data/thing/deep/a": "a", "data/thing/b": "b"})
     place.git("tag", "folder")
     as_folder = place.data()
     for tag, wanted in (("file", as_file), ("folder", as_folder), ("file", as_file)):
@@ -211,9 +207,7 @@ def test_a_file_in_a_dataset_becomes_a_folder_and_back(place: Place) -> None:
 
 
 def test_a_folder_that_becomes_a_file_keeps_unsaved_files_in_it(place: Place) -> None:
-    place.write({"data/thing": "file"})
-    place.add("data")
-    place.save()
+    place.track({"data/thing": "file"})
     (place / "data/thing").unlink()
     place.write({"data/thing/a": "a"})
     place.add("data")
@@ -225,14 +219,10 @@ def test_a_folder_that_becomes_a_file_keeps_unsaved_files_in_it(place: Place) ->
 
 
 def test_a_link_becomes_a_file_and_back(place: Place) -> None:
-    place.write({"data/a": "a", "data/l": ("link", False, "a")})
-    place.add("data")
-    place.save()
+    place.track({"data/a": "a", "data/l": ("link", False, "a")})
     link = place.data()
     (place / "data/l").unlink()
-    place.write({"data/l": "a"})
-    place.add("data")
-    place.save()
+    place.track({"data/l": "a"})
     place.git("checkout", "-q", "HEAD~1")
     place.checkout()
     assert place.data() == link

@@ -13,9 +13,7 @@ from dvc_like.errors import UsageError
 
 @pytest.fixture
 def tracked(place: Place) -> Place:
-    place.write({"data/x": "1", "data/y": "2", "single": "3"})
-    place.add("data", "single")
-    place.save()
+    place.track({"data/x": "1", "data/y": "2", "single": "3"})
     return place
 
 

@@ -39,9 +39,7 @@ ANSWERS = {"remote-list", "remote-default", "config", "root"}
 
 @pytest.fixture
 def ready(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    place.write({"data/x": "1", "single": "2"})
-    place.add("data", "single")
-    place.save()
+    place.track({"data/x": "1", "single": "2"})
     place.push()
     monkeypatch.chdir(tmp_path)
     return place

@@ -198,9 +198,7 @@ def test_a_value_that_could_not_be_read_is_not_written(place: Place, cli: Cli, n
 @pytest.mark.parametrize("algorithm", ["sha256", "xxh128", "blake3"])
 def test_every_algorithm_works_from_add_to_pull(place: Place, cli: Cli, clone: object, algorithm: str) -> None:
     cli("config", "core.hash", algorithm)
-    place.write({"data/x": "1", "data/sub/y": "2", "z": "3"})
-    place.add("data", "z")
-    place.save()
+    place.track({"data/x": "1", "data/sub/y": "2", "z": "3"})
     place.push()
     assert (place / "z.meta").read_text().startswith(f"hash: {algorithm}:")
     copy = clone()  # type: ignore[operator]

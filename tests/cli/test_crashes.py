@@ -253,9 +253,7 @@ def test_a_pull_of_another_version_killed_at_many_changes_loses_nothing(ready: P
 
 
 def test_gc_killed_at_many_changes_loses_nothing(ready: Place, tmp_path: Path) -> None:
-    ready.write({"data/a/0.bin": "changed", "big": "small now"})
-    ready.add("data", "big")
-    ready.save()
+    ready.track({"data/a/0.bin": "changed", "big": "small now"})
     ready.age()
     shutil.copytree(ready.root, tmp_path / "counted", symlinks=True)
     for at in moments(count_changes(["gc", "-w"], tmp_path / "counted"), POINTS):
@@ -328,13 +326,9 @@ def test_what_a_stopped_add_left_is_gone_after_the_next(place: Place, tmp_path: 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_what_a_stopped_checkout_left_is_gone_after_the_next(place: Place, tmp_path: Path, number: int) -> None:
-    place.write({"data/x": "1", "data/y": "2", "single": "3"})
-    place.add("data", "single")
-    place.save()
+    place.track({"data/x": "1", "data/y": "2", "single": "3"})
     one = place.data()
-    place.write({"data/x": "1 changed", "data/new/z": "z", "single": "3 changed"})
-    place.add("data", "single")
-    place.save()
+    place.track({"data/x": "1 changed", "data/new/z": "z", "single": "3 changed"})
     place.git("checkout", "-q", "HEAD~1")
     shutil.copytree(place.root, tmp_path / "counted")
     left = {}

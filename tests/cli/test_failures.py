@@ -236,9 +236,7 @@ def test_one_target_that_cannot_be_pointed_to_does_not_keep_the_others(place: Pl
 def test_a_dataset_folder_that_cannot_be_written_is_told_and_nothing_half_written(
     place: Place, unprivileged: Cli
 ) -> None:
-    place.write({"data/x": "1", "other": "o"})
-    place.add("data", "other")
-    place.save()
+    place.track({"data/x": "1", "other": "o"})
     place.write({"data/x": "2"})
     place.add("data")
     place.git("checkout", "-q", "--", "data.meta")
@@ -498,9 +496,7 @@ def test_names_with_escape_bytes_are_shown_escaped(place: Place, cli: Cli) -> No
 
 
 def test_a_remote_that_never_ends_does_not_fill_the_disk(place: Place, store: Path) -> None:
-    place.write({"x": "small"})
-    place.add("x")
-    place.save()
+    place.track({"x": "small"})
     place.push()
     stored = unlock(store / key_of("small"))
     with open(stored, "ab") as file:

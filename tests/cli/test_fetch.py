@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,18 +18,9 @@ def pushed(place: Place) -> Place:
     place.write({"single": "one"})
     place.add("data", "single")
     place.save()
-    place.write({"single": "two"})
-    place.add("single")
-    place.save()
+    place.track({"single": "two"})
     place.push(all_commits=True)
     return place
-
-
-@pytest.fixture
-def copy(pushed: Place, clone: Callable[..., Place], monkeypatch: pytest.MonkeyPatch) -> Place:
-    made = clone()
-    monkeypatch.chdir(made.root)
-    return made
 
 
 def test_the_cache_is_filled_and_the_workspace_left_alone(copy: Place, cli: Cli) -> None:

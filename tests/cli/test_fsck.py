@@ -17,9 +17,7 @@ from dvc_like.errors import CorruptData
 
 @pytest.fixture
 def full(place: Place) -> Place:
-    place.write({"data/a": "aaa", "data/sub/b": "bbb", "single": "sss"})
-    place.add("data", "single")
-    place.save()
+    place.track({"data/a": "aaa", "data/sub/b": "bbb", "single": "sss"})
     return place
 
 
@@ -245,9 +243,7 @@ def test_a_damaged_object_that_was_only_fetched_is_repaired(part: Place, cli: Cl
 
 
 def test_another_revision_that_was_not_fetched_yet_is_no_damage(full: Place, part: Place, cli: Cli) -> None:
-    full.write({"data/sub/b": "newer"})
-    full.add("data")
-    full.save()
+    full.track({"data/sub/b": "newer"})
     full.push()
     part.git("pull", "-q")
     assert cli("fsck", "--json").json["not_fetched"] == 3

@@ -91,9 +91,7 @@ def test_p4_one_missing_object_does_not_keep_nine_others_from_coming(
 
 def test_p5_gc_refuses_in_a_shallow_clone(ten: Place, tmp_path: Path, cli: Cli) -> None:
     """P5: `gc` in a `--depth 1` clone cannot know what older commits need."""
-    ten.write({"dir/0": "second version"})
-    ten.add("dir")
-    ten.save()
+    ten.track({"dir/0": "second version"})
     ten.push()
     subprocess.run(["git", "clone", "-q", "--depth", "1", f"file://{ten.root}", str(tmp_path / "shallow")], check=True)
     shallow = Place(tmp_path / "shallow")
@@ -108,9 +106,7 @@ def test_p5_gc_refuses_in_a_shallow_clone(ten: Place, tmp_path: Path, cli: Cli) 
 def test_p6_what_gc_took_out_comes_back_when_another_branch_needs_it(ten: Place, cli: Cli) -> None:
     """P6: `gc -w` on main, then `checkout` of the other branch: the trash gives it back."""
     ten.git("checkout", "-q", "-b", "other")
-    ten.write({"dir/0": "of the other branch"})
-    ten.add("dir")
-    ten.save()
+    ten.track({"dir/0": "of the other branch"})
     other = ten.data()
     ten.git("checkout", "-q", "main")
     ten.checkout()
@@ -125,9 +121,7 @@ def test_p6_what_gc_took_out_comes_back_when_another_branch_needs_it(ten: Place,
 
 def test_p7_a_dry_run_names_paths_and_sizes_and_removes_nothing(ten: Place, cli: Cli) -> None:
     """P7: `gc -w --dry-run` explains itself in the user's words."""
-    ten.write({"dir/0": "x" * 12_345})
-    ten.add("dir")
-    ten.save()
+    ten.track({"dir/0": "x" * 12_345})
     ten.age()
     before = objects_in(ten.cache)
     done = cli("gc", "-w", "--dry-run")
@@ -187,9 +181,7 @@ def test_p9_a_pull_killed_in_a_big_file_leaves_nothing_behind_after_the_next(
 ) -> None:
     """P9: kill -9 in the middle of a big file; the next pull sweeps the temporary file and the result is right."""
     content = os.urandom(1 << 20) * 32
-    place.write({"big": content})
-    place.add("big")
-    place.save()
+    place.track({"big": content})
     place.push()
     copy = clone()
     done = subprocess.run(

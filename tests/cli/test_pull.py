@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,13 +23,6 @@ def pushed(place: Place) -> Place:
     place.save()
     place.push()
     return place
-
-
-@pytest.fixture
-def copy(pushed: Place, clone: Callable[..., Place], monkeypatch: pytest.MonkeyPatch) -> Place:
-    made = clone()
-    monkeypatch.chdir(made.root)
-    return made
 
 
 def test_everything_comes_byte_for_byte(pushed: Place, copy: Place, cli: Cli) -> None:
@@ -76,9 +68,7 @@ def test_unsaved_edits_are_kept_and_force_gives_them_up(copy: Place, cli: Cli) -
 
 
 def test_revisions_go_into_the_cache_and_the_workspace_stays_at_its_own(pushed: Place, copy: Place, cli: Cli) -> None:
-    pushed.write({"single": "two"})
-    pushed.add("single")
-    pushed.save()
+    pushed.track({"single": "two"})
     pushed.push()
     copy.git("pull", "-q")
     cli("pull", "--rev", "HEAD~1")

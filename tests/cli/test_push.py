@@ -18,9 +18,7 @@ from dvc_like.errors import ConfigError, CorruptData, DataMissing, DvcLikeError,
 @pytest.fixture
 def full(place: Place) -> Place:
     place.write({f"data/{sub}/{n}.txt": f"{sub}{n}" for sub in ("cats", "dogs") for n in range(3)})
-    place.write({"single": "single", "data/link": ("link", False, "cats/0.txt"), "data/hollow": None})
-    place.add("data", "single")
-    place.save()
+    place.track({"single": "single", "data/link": ("link", False, "cats/0.txt"), "data/hollow": None})
     return place
 
 
@@ -101,12 +99,8 @@ def test_without_a_remote_or_default_it_is_said(full: Place, cli: Cli) -> None:
 
 @pytest.mark.parametrize("words", [["--all-branches"], ["-T"], ["--all-commits"], ["--rev", "main~1"]])
 def test_other_revisions(full: Place, store: Path, cli: Cli, words: list[str]) -> None:
-    full.write({"single": "second"})
-    full.add("single")
-    full.save()
-    full.write({"single": "third"})
-    full.add("single")
-    full.save()
+    full.track({"single": "second"})
+    full.track({"single": "third"})
     full.git("tag", "-a", "-m", "t", "tagged", "main~1")
     full.git("branch", "side", "main~2")
     cli("push", *words)
@@ -124,9 +118,7 @@ def test_other_revisions(full: Place, store: Path, cli: Cli, words: list[str]) -
 
 
 def test_revisions_narrow_to_the_targets(full: Place, store: Path) -> None:
-    full.write({"single": "second", "data/cats/0.txt": "new"})
-    full.add("single", "data")
-    full.save()
+    full.track({"single": "second", "data/cats/0.txt": "new"})
     full.push("single", all_commits=True)
     assert set(contents_of(store)) == {key_of("single"), key_of("second")}
 
@@ -138,9 +130,7 @@ def test_a_revision_that_is_none_is_a_usage_error(full: Place, cli: Cli) -> None
 
 def test_all_commits_holds_what_a_merge_did_not_take(full: Place, store: Path) -> None:
     full.git("checkout", "-q", "-b", "side")
-    full.write({"single": "side version"})
-    full.add("single")
-    full.save()
+    full.track({"single": "side version"})
     full.git("checkout", "-q", "main")
     full.checkout()
     full.git("merge", "-q", "-s", "ours", "-m", "merge", "side")
@@ -192,9 +182,7 @@ def test_push_of_a_partial_clone(full: Place, store: Path, clone: Callable[..., 
     full.push()
     copy = clone()
     copy.pull("data/cats")
-    copy.write({"data/cats/0.txt": "edited"})
-    copy.add("data")
-    copy.save()
+    copy.track({"data/cats/0.txt": "edited"})
     copy.push()
     check_store(store)
     other = clone("other")

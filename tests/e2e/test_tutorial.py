@@ -8,7 +8,6 @@ import re
 import shutil
 import struct
 import subprocess
-import sys
 import sysconfig
 import zlib
 from pathlib import Path
@@ -17,18 +16,10 @@ import pytest
 from tests.conftest import Cli, Node, tree_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="the tutorial is a POSIX shell's")
-
-
-@pytest.fixture(autouse=True)
-def command_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command ``dvc-like`` of this very source."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    script = folder / "dvc-like"
-    script.write_text(f'#!/bin/sh\nPYTHONSAFEPATH=1 exec "{sys.executable}" -m dvc_like "$@"\n')
-    script.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="the tutorial is a POSIX shell's"),
+    pytest.mark.usefixtures("on_path"),
+]
 
 
 def tutorial() -> list[str]:

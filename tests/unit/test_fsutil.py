@@ -363,25 +363,9 @@ with lock(sys.argv[1], shared=sys.argv[2] == "shared", timeout=0):
 
 
 @pytest.fixture
-def holder(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+def holder(tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]) -> Callable[[str], subprocess.Popen[bytes]]:
     """Start a process that holds the lock ``lock`` until its stdin is closed: ``holder("exclusive")``."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(kind: str) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-c", _HOLDER, str(tmp_path / "lock"), kind]
-        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        started.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"held\n"
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+    return lambda kind: start(_HOLDER, str(tmp_path / "lock"), kind, ready=b"held")
 
 
 def test_an_exclusive_lock_keeps_everybody_out(

@@ -309,13 +309,18 @@ def test_a_version_that_came_and_went_between_two_equal_ones_is_found(repo: Path
     assert versions(repo) == {"a", "b"}
 
 
-def test_a_merge_that_wrote_something_of_its_own_is_found(repo: Path, git: Run) -> None:
+def conflict(repo: Path, git: Run) -> None:
+    """Merge two versions of ``d.meta`` that do not go together."""
     commit(git, repo, {"d.meta": "base"})
     git("checkout", "-q", "-b", "side", cwd=repo)
     commit(git, repo, {"d.meta": "theirs"})
     git("checkout", "-q", "main", cwd=repo)
     commit(git, repo, {"d.meta": "ours"})
     git("merge", "-q", "side", cwd=repo, code=1)
+
+
+def test_a_merge_that_wrote_something_of_its_own_is_found(repo: Path, git: Run) -> None:
+    conflict(repo, git)
     commit(git, repo, {"d.meta": "resolved"})
     assert versions(repo) == {"base", "theirs", "ours", "resolved"}
 
@@ -347,12 +352,7 @@ def test_what_is_only_staged_is_found(repo: Path, git: Run) -> None:
 
 
 def test_both_sides_of_a_conflict_are_found(repo: Path, git: Run) -> None:
-    commit(git, repo, {"d.meta": "base"})
-    git("checkout", "-q", "-b", "side", cwd=repo)
-    commit(git, repo, {"d.meta": "theirs"})
-    git("checkout", "-q", "main", cwd=repo)
-    commit(git, repo, {"d.meta": "ours"})
-    git("merge", "-q", "side", cwd=repo, code=1)
+    conflict(repo, git)
     git("branch", "-q", "-D", "side", cwd=repo)
     assert versions(repo) == {"base", "theirs", "ours"}
 

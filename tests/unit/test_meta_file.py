@@ -71,6 +71,16 @@ def test_both_roads_lead_to_the_same(meta: Meta) -> None:
     assert metas._parse_yaml(data, "x.meta") == parse(data, "x.meta")
 
 
+def assert_both_roads_agree(data: bytes) -> None:
+    outcomes = []
+    for road in (parse, metas._parse_yaml):
+        try:
+            outcomes.append(road(data, "x.meta"))
+        except BadMeta:
+            outcomes.append(None)
+    assert outcomes[0] == outcomes[1]
+
+
 NUMBERS = ["0", "1", "00", "01", "010", "-1", "+1", "1.0", "1e3", "1_0", "0x10", "1:30", str(LARGEST), str(LARGEST + 1)]
 NUMBERS += ["9" * 19, "9" * 20, "9" * 5000, "", "~", "true", "'1'", "[1]", "\u0661"]
 
@@ -80,13 +90,7 @@ NUMBERS += ["9" * 19, "9" * 20, "9" * 5000, "", "~", "true", "'1'", "[1]", "\u06
 def test_both_roads_agree_on_every_number(key: str, number: str) -> None:
     lines = {"size": "5", **{key: number}}
     data = f"hash: {HASH}\n".encode() + "".join(f"{name}: {text}\n" for name, text in lines.items()).encode()
-    outcomes = []
-    for road in (parse, metas._parse_yaml):
-        try:
-            outcomes.append(road(data, "x.meta"))
-        except BadMeta:
-            outcomes.append(None)
-    assert outcomes[0] == outcomes[1]
+    assert_both_roads_agree(data)
 
 
 REMOTES = ["a", "yes", "YES", "No", "on", "Off", "y", "N", "true", "False", "null", "NULL", "~", "a-b_c", "inf", "nan"]
@@ -96,13 +100,7 @@ REMOTES += ["e5", "E", "x" * 100, "x" * 101, "a.b", "a b", "'q'", "a: b", "a #c"
 @pytest.mark.parametrize("remote", REMOTES, ids=lambda text: text[:20])
 def test_both_roads_agree_on_every_remote(remote: str) -> None:
     data = f"hash: {HASH}\nsize: 1\nremote: {remote}\n".encode()
-    outcomes = []
-    for road in (parse, metas._parse_yaml):
-        try:
-            outcomes.append(road(data, "x.meta"))
-        except BadMeta:
-            outcomes.append(None)
-    assert outcomes[0] == outcomes[1]
+    assert_both_roads_agree(data)
 
 
 @QUICK

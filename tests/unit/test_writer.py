@@ -345,23 +345,12 @@ with Writer(cache, "blake3") as writer:
 
 
 @pytest.fixture
-def dying(cache: Cache, tmp_path: Path) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
+def dying(
+    cache: Cache, tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]
+) -> Callable[[int], subprocess.Popen[bytes]]:
     """Start a process that stores so many files and waits before the flush."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(count: int) -> subprocess.Popen[bytes]:
-        source = str(tmp_path / f"child-{len(started)}")
-        words = [sys.executable, "-c", _DYING, cache.root, str(tmp_path / "trust.sqlite"), str(count), source]
-        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        started.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    trust, source = str(tmp_path / "trust.sqlite"), str(tmp_path / "child")
+    return lambda count: start(_DYING, cache.root, trust, str(count), source, ready=b"ready")
 
 
 def test_a_killed_writer_leaves_no_names_and_the_next_one_sweeps(
