@@ -232,8 +232,9 @@ def split_name(name: str) -> tuple[str, str, str]:
     section, key = section.lower(), key.lower()
     keys = _KEYS.get(section)
     if keys is None or key not in keys or bool(subsection) != (section == "remote"):
-        known = ", ".join(f"{s}.{'NAME.' if s == 'remote' else ''}{k}" for s, ks in _KEYS.items() for k in ks)
-        raise UsageError(f"there is no setting {show(name)!r}", hint=f"Settings: {known}.")
+        near = {section: keys} if keys else _KEYS
+        known = ", ".join(f"{s}.{'NAME.' if s == 'remote' else ''}{k}" for s, ks in near.items() for k in ks)
+        raise UsageError(f"there is no setting {show(name)!r}", hint=f"Known: {known}.")
     if subsection:
         check_remote_name(subsection)
     return section, subsection, key

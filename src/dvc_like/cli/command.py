@@ -31,39 +31,36 @@ def _change_folder(_: click.Context, __: click.Parameter, value: str | None) -> 
             raise click.BadParameter(f"{value}: {error.strerror}") from None
 
 
-def common_options(function: Any) -> Any:
-    """Add the options that every command and the group itself have."""
-    options = [
-        click.option(
-            "--json", is_flag=True, expose_value=False, callback=_set("json"), help="One JSON document on stdout."
-        ),
-        click.option(
-            "-q", "--quiet", is_flag=True, expose_value=False, callback=_set("quiet"), help="Say nothing but errors."
-        ),
-        click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_set("verbose"), help="Say more."),
-        click.option("--debug", is_flag=True, expose_value=False, callback=_set("debug"), help="Show tracebacks."),
-        click.option(
-            "--cd",
-            metavar="DIR",
-            is_eager=True,
-            expose_value=False,
-            callback=_change_folder,
-            help="Work as if started in DIR.",
-        ),
-    ]
-    for option in reversed(options):
-        function = option(function)
-    return function
+#: The options that every command and the group itself have.
+COMMON: list[click.Parameter] = [
+    click.Option(
+        ["--json"], is_flag=True, expose_value=False, callback=_set("json"), help="One JSON document on stdout."
+    ),
+    click.Option(
+        ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_set("quiet"), help="Say nothing but errors."
+    ),
+    click.Option(["-v", "--verbose"], is_flag=True, expose_value=False, callback=_set("verbose"), help="Say more."),
+    click.Option(["--debug"], is_flag=True, expose_value=False, callback=_set("debug"), help="Show tracebacks."),
+    click.Option(
+        ["--cd"],
+        metavar="DIR",
+        is_eager=True,
+        expose_value=False,
+        callback=_change_folder,
+        help="Work as if started in DIR.",
+    ),
+]
 
 
 def command(name: str, *, examples: str = "") -> Callable[[Callable[..., None]], click.Command]:
-    """Make a function a command with the common options; `examples` end its help."""
+    """Make a function a command with the common options after its own; `examples` end its help."""
     epilog = "\b\nExamples:\n" + "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines())
+    make = click.command(name, epilog=epilog if examples else None, context_settings=CONTEXT)
 
     def wrap(function: Callable[..., None]) -> click.Command:
-        made = click.command(name, epilog=epilog if examples else None, context_settings=CONTEXT)
-        result: click.Command = made(common_options(function))
-        return result
+        made: click.Command = make(function)
+        made.params += COMMON
+        return made
 
     return wrap
 

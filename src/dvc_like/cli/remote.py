@@ -7,7 +7,7 @@ import click
 from ..ops import remote as remotes
 from ..paths import show
 from ..project import Project
-from .command import CONTEXT, common_options, level_option, pass_console
+from .command import COMMON, CONTEXT, level_option, pass_console
 from .command import command as make_command
 from .console import Console
 
@@ -15,9 +15,9 @@ from .console import Console
 @click.group(
     "remote",
     context_settings=CONTEXT,
+    params=[*COMMON],
     epilog="\b\nExamples:\n  dvc-like remote add -d storage /mnt/store\n  dvc-like remote list",
 )
-@common_options
 def command() -> None:
     """Name the places where data goes.
 

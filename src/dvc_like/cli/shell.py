@@ -17,7 +17,7 @@ import click
 
 from .._version import VERSION
 from ..errors import DvcLikeError
-from .command import CONTEXT, common_options
+from .command import COMMON, CONTEXT
 from .console import Console
 from .table import COMMANDS
 
@@ -52,9 +52,8 @@ class _Group(click.Group):
             formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
 
 
-@click.group(cls=_Group, name="dvc-like", epilog=_EPILOG, context_settings=CONTEXT)
+@click.group(cls=_Group, name="dvc-like", epilog=_EPILOG, context_settings=CONTEXT, params=[*COMMON])
 @click.version_option(VERSION, "-V", "--version", message="dvc-like %(version)s")
-@common_options
 def group() -> None:
     """Version data with Git: small .meta files in Git, the bytes in a cache and on a remote."""
 

@@ -94,7 +94,8 @@ def _summary(console: Console, found: list[TargetStatus], different: list[Target
     elif not different and sound:
         console.say(f"Everything is as recorded ({plural(len(found), 'target')}).")
     if any(one.state == "changed" for one in found):
-        console.say("To record this: dvc-like add TARGET    To go back to what is recorded: dvc-like checkout TARGET")
+        console.say("To record this: dvc-like add TARGET")
+        console.say("To go back to what is recorded: dvc-like checkout TARGET")
     if any(not one.cached or one.state == "partial" for one in found):
         console.say("To bring what is not here: dvc-like pull")
     elif any(one.state in ("absent", "deleted") for one in found):

@@ -76,7 +76,8 @@ def _parse_yaml(data: bytes, name: str) -> Meta:
         raise _bad(
             name,
             "holds a merge conflict",
-            "Take one side (`git checkout --ours` or `--theirs`), run `dvc-like checkout`, then `dvc-like add`.",
+            f"Take one side (`git checkout --ours -- {show(name)}`, or `--theirs`), then run `dvc-like checkout` and "
+            "`git add`.",
         )
     try:
         data.decode()

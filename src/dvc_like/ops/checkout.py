@@ -112,7 +112,7 @@ def checkout_in(
     in_the_way = [path for plan in plans for path in plan.in_the_way]
     if in_the_way and not force:
         raise WouldOverwrite(
-            f"{len(in_the_way)} unsaved file(s) in the way; nothing was changed",
+            f"{len(in_the_way)} unsaved file{'s' if len(in_the_way) > 1 else ''} in the way; nothing was changed",
             hint="Save them with `dvc-like add`, move them away, or give them up with `--force`.",
             details=tuple(show(path) for path in in_the_way),
         )
