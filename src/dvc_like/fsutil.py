@@ -15,6 +15,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -196,6 +197,15 @@ class Dir:
         else:
             os.replace(f"{self.path}/{old}", f"{target.path}/{new}")
 
+    def rename_new(self, old: str, new: str) -> None:
+        """Give an entry another name; raise `FileExistsError` where that is taken: nothing is replaced."""
+        if self.fd is None:
+            os.rename(f"{self.path}/{old}", f"{self.path}/{new}")  # on Windows this never replaces
+        elif not _rename_no_replace(self.fd, old, new):
+            if self.exists(new):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), f"{self.path}/{new}")
+            self.rename(old, new)
+
     def unlink(self, name: str) -> None:
         """Remove an entry that is no folder."""
         if self.fd is not None:
@@ -339,22 +349,40 @@ def copy_bytes(source: int, target: int) -> None:
         write_all(target, data)
 
 
-_libc: Any = None
+@cache
+def _libc() -> Any:
+    import ctypes
+
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _errno() -> int:
+    import ctypes
+
+    return ctypes.get_errno()
+
+
+_RENAME_NOREPLACE = 1
+
+
+def _rename_no_replace(fd: int, old: str, new: str) -> bool:
+    """Rename within a folder and never replace; False where the system or the file system does not know how."""
+    if not sys.platform.startswith("linux") or not hasattr(_libc(), "renameat2"):
+        return False
+    if _libc().renameat2(fd, os.fsencode(old), fd, os.fsencode(new), _RENAME_NOREPLACE) == 0:
+        return True
+    code = _errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+        return False
+    raise OSError(code, os.strerror(code), new)
 
 
 def flush_filesystem(fd: int) -> None:
     """Put everything written to the file system of `fd` on disk: one call for any number of files."""
-    global _libc
     if sys.platform.startswith("linux"):
-        if _libc is None:
-            import ctypes
-
-            _libc = ctypes.CDLL(None, use_errno=True)
-        if _libc.syncfs(fd) == 0:
+        if _libc().syncfs(fd) == 0:
             return
-        import ctypes
-
-        code = ctypes.get_errno()
+        code = _errno()
         if code != errno.ENOSYS:
             raise OSError(code, os.strerror(code))
     if hasattr(os, "sync"):

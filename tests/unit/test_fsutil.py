@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.conftest import tree_of
 
 from dvc_like import fsutil, locks
 from dvc_like.errors import LockHeld, UnsafePath
@@ -437,3 +438,28 @@ def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="lock"), locks.lock(str(tmp_path / "lock"), timeout=0):
         pass
     assert (tmp_path / "outside").read_bytes() == b"theirs"
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("taken", ["free", "file", "empty folder", "dangling link"])
+def test_a_new_name_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: str, known: bool) -> None:
+    """Also where the kernel or the file system does not know how to rename without replacing."""
+    if not known:
+        monkeypatch.setattr(fsutil, "_rename_no_replace", lambda *_: False)
+    (tmp_path / "temp").write_text("ours")
+    if taken == "file":
+        (tmp_path / "name").write_text("theirs")
+    elif taken == "empty folder":
+        (tmp_path / "name").mkdir()
+    elif taken == "dangling link":
+        os.symlink("nowhere", tmp_path / "name")
+    before = tree_of(tmp_path)
+    with Dir.open_root(str(tmp_path)) as folder:
+        if taken == "free":
+            folder.rename_new("temp", "name")
+            assert (tmp_path / "name").read_text() == "ours"
+            assert not (tmp_path / "temp").exists()
+            return
+        with pytest.raises(FileExistsError):
+            folder.rename_new("temp", "name")
+    assert tree_of(tmp_path) == before

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ..digest import Digest
@@ -38,11 +39,21 @@ class Placer:
         """Tell whether a placed file shares its inode with the cache, so that `add` replaces it by such a link."""
         return self._types[0] in ("hardlink", "symlink")
 
-    def place(self, folder: Dir, name: str, digest: Digest, *, executable: bool, replace: bool) -> Placed | None:
+    def place(
+        self,
+        folder: Dir,
+        name: str,
+        digest: Digest,
+        *,
+        executable: bool,
+        replace: bool,
+        put: Callable[[str, str], None] | None = None,
+    ) -> Placed | None:
         """Put an object under `name`; None when it is missing or damaged (then nothing was touched).
 
         With `replace` the new file takes the place of the old one at once, else `name` must be free and the
-        folder still out of sight: then the file is written under its own name.
+        folder still out of sight: then the file is written under its own name. `put(temp, name)` gives the
+        finished file its name, or raises; without it the old one is replaced unseen.
         """
         opened = self._cache.open(digest)
         if opened is None:
@@ -56,8 +67,8 @@ class Placer:
             placed = folder.lstat(target)
             if replace:
                 try:
-                    folder.rename(target, name)
-                except OSError:
+                    (put or folder.rename)(target, name)
+                except BaseException:
                     folder.unlink(target)
                     raise
                 placed = folder.lstat(name)

@@ -7,13 +7,14 @@ in a folder that is there each file is put aside and renamed into place. Rows of
 from __future__ import annotations
 
 import contextlib
+import errno
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from .. import paths
 from ..cache.place import Placer
 from ..digest import Digest
-from ..errors import WouldOverwrite
 from ..fsutil import NO_SIGNATURE, Dir, is_young, signature, temp_name, untrusted
 from ..meta.tree import EXECUTABLE, FOLDER, LINK, Entry
 from ..paths import RelPath, is_below, join
@@ -21,27 +22,36 @@ from ..progress import Task
 from ..workspace.index import Present, Row, make_row
 from ..workspace.leftovers import remove_flat, sweep
 from ..workspace.scan import Folder
+from ._guard import Guard
 from ._session import Session
 from ._tracked import Target
 from ._trees import Pair, root_entry
 
+#: What a rename says when something stands where a new folder was to appear.
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
+
 
 @dataclass
 class FolderPlan:
-    """What is to be done in one folder: `keep` is there and right, `unlink` is tracked and safe in the cache."""
+    """What is to be done in one folder: `keep` is there and right, `unlink` is tracked and safe in the cache.
+
+    `judged` holds, for each name that is to be replaced or removed, what the file looked like when it was judged.
+    """
 
     pair: Pair
     keep: dict[str, Present] = field(default_factory=dict)
     place: list[Entry] = field(default_factory=list)
     unlink: list[str] = field(default_factory=list)
+    judged: dict[str, bytes] = field(default_factory=dict)
 
 
 class Applier:
     """Carries out plans, one target after the other."""
 
-    def __init__(self, session: Session, placer: Placer, task: Task) -> None:
+    def __init__(self, session: Session, placer: Placer, guard: Guard, task: Task) -> None:
         self._session = session
         self._placer = placer
+        self._guard = guard
         self._task = task
         self._rows: dict[str, Row | None] = {}
         self._plans: dict[RelPath, FolderPlan] = {}
@@ -76,10 +86,11 @@ class Applier:
         self._plans, self._inside = plans, path
         self.vanish(parent, path, seen)
 
-    def remove_file(self, parent: Dir, path: RelPath) -> None:
+    def remove_file(self, parent: Dir, path: RelPath, judged: bytes) -> None:
         """Remove a single file that no meta file describes any more."""
-        parent.unlink(path.rpartition("/")[2])
-        self.removed.append(path)
+        if self._guard.may_go(parent, paths.parent(path), path.rpartition("/")[2], judged):
+            parent.unlink(path.rpartition("/")[2])
+            self.removed.append(path)
         self._rows[path] = None
 
     def settle(self) -> None:
@@ -103,7 +114,10 @@ class Applier:
         if plan is None:
             return  # in step already, or not asked for
         if seen is None:
-            here, present = self._appear(parent, path, plan)
+            appeared = self._appear(parent, path, plan)
+            if appeared is None:
+                return
+            here, present = appeared
         else:
             here = parent.sub(path.rpartition("/")[2])
             sweep(here)
@@ -114,16 +128,19 @@ class Applier:
             there = self._subfolders(here, path, plan, seen)
             self._record(here, path, entry, plan, present, there, seen)
 
-    def _appear(self, parent: Dir, path: RelPath, plan: FolderPlan) -> tuple[Dir, dict[str, Present]]:
-        """Fill a new folder under a temporary name, then give it its own."""
+    def _appear(self, parent: Dir, path: RelPath, plan: FolderPlan) -> tuple[Dir, dict[str, Present]] | None:
+        """Fill a new folder under a temporary name, then give it its own; None when that is taken by now."""
         temp = temp_name()
         parent.mkdir(temp)
         here = parent.sub(temp)
         try:
             present = self._place_all(here, plan, staged=True)
             parent.rename(temp, path.rpartition("/")[2])
-        except BaseException:
+        except BaseException as error:
             remove_flat(parent, here, temp)
+            if isinstance(error, OSError) and error.errno in _TAKEN:
+                self._guard.leave(path)
+                return None
             raise
         here.path = f"{parent.path}/{path.rpartition('/')[2]}"
         return here, present
@@ -132,35 +149,45 @@ class Applier:
         present = dict(plan.keep)
         for entry in plan.place:
             path = join(plan.pair.path, entry.name)
-            found = None if staged else _lstat(here, entry.name)
-            placed = self._place(here, entry, replace=not staged)
+            judged = plan.judged.get(entry.name)
+            put = None if staged else self._guard.put(here, plan.pair.path, judged)
+            try:
+                placed = self._place(here, entry, put)
+            except (FileExistsError, IsADirectoryError):
+                self._guard.leave(path)
+                continue
             if placed is None:
                 self.missing.append(path)
                 continue
             present[entry.name] = placed
-            (self.created if found is None else self.replaced).append(path)
+            (self.created if judged is None else self.replaced).append(path)
             self._task.advance(files=1, size=entry.data_size)
         return present
 
-    def _place(self, here: Dir, entry: Entry, *, replace: bool) -> Present | None:
+    def _place(self, here: Dir, entry: Entry, put: Callable[[str, str], None] | None) -> Present | None:
+        """Put one entry in place; without `put` the folder is out of sight, and the name free."""
         if entry.kind == LINK:
-            name = temp_name() if replace else entry.name
+            name = entry.name if put is None else temp_name()
             here.symlink(entry.value, name)
-            if replace:
-                _rename_over(here, name, entry.name)
+            if put is not None:
+                try:
+                    put(name, entry.name)
+                except BaseException:
+                    here.unlink(name)
+                    raise
             return Present(LINK, entry.value, signature(here.lstat(entry.name)))
-        try:
-            placed = self._placer.place(
-                here, entry.name, Digest(entry.value), executable=entry.kind == EXECUTABLE, replace=replace
-            )
-        except (IsADirectoryError, PermissionError) as error:
-            raise _blocked(here, entry.name, error) from None
+        executable = entry.kind == EXECUTABLE
+        placed = self._placer.place(
+            here, entry.name, Digest(entry.value), executable=executable, replace=put is not None, put=put
+        )
         if placed is None:
             return None
         return Present(entry.kind, entry.value, signature(placed.status), placed.fingerprint)
 
     def _remove_files(self, here: Dir, path: RelPath, plan: FolderPlan) -> None:
         for name in plan.unlink:
+            if not self._guard.may_go(here, path, name, plan.judged.get(name, NO_SIGNATURE)):
+                continue
             with contextlib.suppress(FileNotFoundError):
                 here.unlink(name)
             self.removed.append(join(path, name))
@@ -231,30 +258,6 @@ class Applier:
         stored = known.issuperset(plan.keep)  # what was only compared was not seen in the cache
         total = (entry.value, entry.size, entry.files)
         self._rows[path] = make_row(total, present, there, absent=absent, stored=stored, stamp=stamp)
-
-
-def _lstat(here: Dir, name: str) -> object:
-    try:
-        return here.lstat(name)
-    except FileNotFoundError:
-        return None
-
-
-def _rename_over(here: Dir, temp: str, name: str) -> None:
-    try:
-        here.rename(temp, name)
-    except OSError as error:
-        here.unlink(temp)
-        raise _blocked(here, name, error) from None
-
-
-def _blocked(here: Dir, name: str, error: OSError) -> WouldOverwrite | OSError:
-    if isinstance(error, IsADirectoryError):
-        return WouldOverwrite(
-            f"{here.path}/{name} is a folder that holds unsaved files; a file belongs there",
-            hint="Move the folder away, then check out again.",
-        )
-    return error
 
 
 def _without_racy(row: Row, now: int) -> Row:

@@ -22,6 +22,7 @@ from ..paths import RelPath, join, show
 from ..progress import Task
 from ..workspace.index import Present, Row, make_row
 from ..workspace.scan import Folder, changing, file_kind, refuse_special, trusted_signature
+from ._guard import Guard
 from ._session import Session
 from ._trees import load
 
@@ -37,6 +38,7 @@ class Builder:
         self._cache = session.cache
         self._writer = writer
         self._placer = placer
+        self._guard = Guard(session)
         self._relinks = placer.links
         self.task = task
         self._force = force
@@ -228,10 +230,10 @@ class Builder:
         self.stored += 1
         kind = file_kind(after)
         seen = signature(after)
-        if self._relinks:
-            self._fresh.append((path, name, stored.digest, seen))
         if is_racy(after, now):
             seen = untrusted(seen)
+        if self._relinks:
+            self._fresh.append((path, name, stored.digest, seen))
         return Entry(name, kind, stored.size, stored.digest), Present(kind, stored.digest, seen, stored.fingerprint)
 
     def _store_link(self, folder: Dir, name: str, path: str, now: int) -> tuple[Entry, Present]:
@@ -268,9 +270,11 @@ class Builder:
             if row is None or row.kinds[row.names.index(name)] == EXECUTABLE:
                 continue
             with self._session.root.descend(path) as folder:
-                if signature(folder.lstat(name)) != seen:
-                    continue  # the user wrote to it meanwhile: it stays the user's
-                placed = self._placer.place(folder, name, digest, executable=False, replace=True)
+                put = self._guard.put(folder, path, seen, expected=True)
+                try:
+                    placed = self._placer.place(folder, name, digest, executable=False, replace=True, put=put)
+                except (FileExistsError, FileNotFoundError):
+                    continue  # the user wrote to it, or removed it, meanwhile: it stays as it is
                 if placed is not None:
                     linked = row.with_signatures({name: trusted_signature(placed.status, time.time_ns())})
                     self._rows[row_path] = replace(linked, folder_stamp=_stamp_of(folder))

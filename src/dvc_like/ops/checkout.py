@@ -16,7 +16,7 @@ from .. import paths
 from ..cache.place import Placer
 from ..digest import Digest
 from ..errors import DataMissing, DvcLikeError, UnsafePath, WouldOverwrite, gathered
-from ..fsutil import Dir
+from ..fsutil import NO_SIGNATURE
 from ..meta.file import SUFFIX, Meta
 from ..meta.tree import FOLDER, LINK, Entry
 from ..paths import RelPath, is_below, join, show
@@ -24,8 +24,9 @@ from ..progress import SILENT, Progress, Task
 from ..project import FOLDER as PROJECT_FOLDER
 from ..project import Project
 from ..workspace.index import Present
-from ..workspace.scan import Folder, read_content
+from ..workspace.scan import Folder
 from ._apply import Applier, FolderPlan
+from ._guard import Guard, judge, judge_recorded
 from ._session import Session, open_session
 from ._tracked import Target, Wanted, select
 from ._trees import Pair, pairs, root_entry
@@ -116,9 +117,9 @@ def checkout_in(
             hint="Save them with `dvc-like add`, move them away, or give them up with `--force`.",
             details=tuple(show(path) for path in in_the_way),
         )
-    placer = Placer(session.cache, session.project.link_types)
+    placer, guard = Placer(session.cache, session.project.link_types), Guard(session, force=force)
     with session.progress.task("checking out") as task:
-        applier = Applier(session, placer, task)
+        applier = Applier(session, placer, guard, task)
         try:
             for plan in plans:
                 try:
@@ -129,6 +130,8 @@ def checkout_in(
                 _remove_orphans(session, applier, {one.target.path for one in wanted})
         finally:
             applier.settle()
+    if guard.left:
+        failures.append(guard.error())
     return CheckedOut(*(tuple(sorted(found)) for found in applier.results))
 
 
@@ -158,8 +161,9 @@ def _remove_orphans(session: Session, applier: Applier, targets: set[RelPath]) -
                 applier.remove(parent, path, seen, plan.folders)
             else:
                 seen = session.scanner().file(parent, path)
+                row = seen.row or row  # a file that was only touched has another signature now
                 if seen.clean and session.cache.ensure(Digest(row.tree)):
-                    applier.remove_file(parent, path)
+                    applier.remove_file(parent, path, row.signature(0))
 
 
 def _left_behind(session: Session, path: RelPath, targets: set[RelPath]) -> bool:
@@ -252,6 +256,8 @@ def _plan_folder(session: Session, plan: Plan, pair: Pair, *, relink: bool) -> N
                     continue
             elif _settle_here(session, plan, todo, entry, path, present.get(name) if name in same else None):
                 continue
+            if relink and name not in todo.judged:
+                todo.judged[name] = present[name].signature
         todo.place.append(entry)
     for name in sorted(here - set(pair.entries)):
         path = join(pair.path, name)
@@ -264,34 +270,31 @@ def _settle_here(
     session: Session, plan: Plan, todo: FolderPlan, entry: Entry, path: RelPath, recorded: Present | None
 ) -> bool:
     """Look at a file that is in the place of another: True when it turns out to be the right one."""
-    if recorded is not None:
-        if recorded.kind != LINK and not session.cache.ensure(Digest(recorded.value)):
-            plan.in_the_way.append(path)
-        return False
-    with session.root.descend(todo.pair.path) as directory:
-        found = same_content(session.cache, directory, entry.name, todo.pair.path, entry)
+    if recorded is None:
+        with session.root.descend(todo.pair.path) as directory:
+            found = same_content(session.cache, directory, entry.name, todo.pair.path, entry)
         if found is not None:
             todo.keep[entry.name] = found
             return True
-        if not _is_safe(session, directory, entry.name, todo.pair.path):
-            plan.in_the_way.append(path)
+    _judge(session, plan, todo, path, recorded)
     return False
 
 
-def _is_safe(session: Session, directory: Dir, name: str, path: str) -> bool:
-    """Tell whether the bytes of an unrecorded file are in the cache."""
-    status = directory.lstat(name)
-    if stat.S_ISLNK(status.st_mode):
-        return session.cache.digest_of_link(directory.readlink(name)) is not None
-    content = read_content(directory, name, path, session.project.algorithm)
-    return content.digest is not None and session.cache.ensure(content.digest)
+def _judge(session: Session, plan: Plan, todo: FolderPlan, path: RelPath, recorded: Present | None) -> None:
+    """Note what a file that is to go looks like now; it is in the way when its bytes are not in the cache."""
+    name = path.rpartition("/")[2]
+    judged = None if recorded is None else judge_recorded(session, recorded)
+    if judged is None:
+        with session.root.descend(todo.pair.path) as directory:
+            judged = judge(session, directory, name, todo.pair.path, recorded)
+    if judged is None:
+        plan.in_the_way.append(path)  # it goes only with `force`
+    todo.judged[name] = judged or NO_SIGNATURE
 
 
 def _plan_removal(session: Session, plan: Plan, todo: FolderPlan, path: RelPath, recorded: Present | None) -> None:
-    """Remove what the version no longer has, if it is tracked and its bytes are safe."""
-    safe = recorded is not None and (recorded.kind == LINK or session.cache.ensure(Digest(recorded.value)))
-    if not safe:
-        plan.in_the_way.append(path)  # it goes only with `force`
+    """Remove what the version no longer has, if its bytes are safe."""
+    _judge(session, plan, todo, path, recorded)
     todo.unlink.append(path.rpartition("/")[2])
 
 
