@@ -42,6 +42,7 @@ def command(
     """Bring TARGETS (default: all) of the workspace to what their meta files say.
 
     Unsaved changes are never overwritten unless --force is given: nothing at all is touched then.
+    Files that were never added are not deleted to make room, not even with --force.
     """
     del recursive
     done = checkout(

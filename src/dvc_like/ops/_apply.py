@@ -66,8 +66,15 @@ class Applier:
         """Paths created, replaced, removed and missing."""
         return self.created, self.replaced, self.removed, self.missing
 
-    def run(self, target: Target, inside: RelPath, seen: Folder, plans: dict[RelPath, FolderPlan]) -> None:
-        """Carry out the plan of one target."""
+    def run(
+        self,
+        target: Target,
+        inside: RelPath,
+        seen: Folder,
+        plans: dict[RelPath, FolderPlan],
+        other: Folder | None = None,
+    ) -> None:
+        """Carry out the plan of one target; `other` is the folder that gives way to a single file."""
         if not plans:
             return
         self._plans, self._inside = plans, inside
@@ -76,6 +83,11 @@ class Applier:
         entry = root_entry(target.path, target.meta)
         with self._session.root.descend(paths.parent(target.path), create=True) as parent:
             sweep(parent)
+            holder = paths.parent(target.path)
+            if other is not None:
+                self.vanish(parent, target.path, other)
+            elif target.meta.is_folder and holder in plans:
+                self._remove_files(parent, holder, plans[holder])  # the file where the folder belongs
             if target.meta.is_folder:
                 self._folder(parent, target.path, entry, seen if seen.exists else None)
             else:

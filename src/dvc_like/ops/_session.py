@@ -6,6 +6,7 @@ Owns the order in which locks are taken (worktree, then cache) and what is opene
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +14,10 @@ from functools import cached_property
 
 from ..cache.store import Cache
 from ..cache.writer import Writer
-from ..errors import LockHeld, UnsafePath
+from ..errors import DvcLikeError, LockHeld, UnsafePath
 from ..fsutil import Dir
 from ..locks import lock
+from ..paths import show
 from ..progress import SILENT, Progress, Task
 from ..project import Project
 from ..workspace.index import Index
@@ -111,3 +113,12 @@ def _waiting_lock(
 
     waiting: Callable[[str], None] = tell
     return lock(path, shared=shared, timeout=project.lock_timeout, waiting=waiting)
+
+
+def explained(error: DvcLikeError | OSError, hint: str) -> DvcLikeError:
+    """Return what one target failed by; a full or failing disk ends everything instead."""
+    if isinstance(error, DvcLikeError):
+        return error
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE):
+        raise error
+    return DvcLikeError(f"{show(str(error.filename or ''))}: {error.strerror}", hint=hint)

@@ -5,7 +5,6 @@ Owns what may become a target, and the order that makes a crash harmless: object
 
 from __future__ import annotations
 
-import errno
 import glob as globbing
 import os
 import stat
@@ -26,7 +25,7 @@ from ..project import Project
 from ..workspace import gitignore
 from ..workspace.leftovers import sweep
 from ._build import Builder
-from ._session import Session, open_session
+from ._session import Session, explained, open_session
 from ._tracked import Target, enclosing, select, walk
 from ._trees import load
 
@@ -107,7 +106,7 @@ def _add_all(
                     writer.flush()  # the trees made so far are read again
                 entry = _build(session, builder, job, earlier)
             except (DvcLikeError, OSError) as error:
-                failures.append(_explained(error))
+                failures.append(explained(error, "Nothing was recorded for it."))
                 continue
             read = builder.stored - before + (earlier.stored if earlier else 0)
             done[job.root] = _Done(job, entry, read)
@@ -118,21 +117,12 @@ def _add_all(
         try:
             added.append(_point(session, *finished))
         except (DvcLikeError, OSError) as error:
-            failures.append(_explained(error))
+            failures.append(explained(error, "Nothing was recorded for it."))
     if session.project.git is not None and session.project.config.flag("core.autostage"):
         _stage(session, added)
     if failures:
         raise gathered(failures)
     return added
-
-
-def _explained(error: DvcLikeError | OSError) -> DvcLikeError:
-    """Return what one target failed by; a full or failing disk ends everything instead."""
-    if isinstance(error, DvcLikeError):
-        return error
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE):
-        raise error
-    return DvcLikeError(f"{show(str(error.filename or ''))}: {error.strerror}", hint="Nothing was recorded for it.")
 
 
 class _Job(NamedTuple):

@@ -24,10 +24,10 @@ from ..progress import SILENT, Progress, Task
 from ..project import FOLDER as PROJECT_FOLDER
 from ..project import Project
 from ..workspace.index import Present
-from ..workspace.scan import Folder
+from ..workspace.scan import Folder, missing
 from ._apply import Applier, FolderPlan
 from ._guard import Guard, judge, judge_recorded
-from ._session import Session, open_session
+from ._session import Session, explained, open_session
 from ._tracked import Target, Wanted, select
 from ._trees import Pair, pairs, root_entry
 from .status import look, refuse_unknown, same_content
@@ -51,6 +51,9 @@ class Plan:
     seen: Folder
     folders: dict[RelPath, FolderPlan] = field(default_factory=dict)
     in_the_way: list[RelPath] = field(default_factory=list)
+    stuck: list[RelPath] = field(default_factory=list)  # never added, in a folder where a file belongs
+    giving_way: list[RelPath] = field(default_factory=list)  # folders where a file belongs
+    other: Folder | None = None  # the folder that is where a single file belongs
 
 
 def checkout(
@@ -64,7 +67,8 @@ def checkout(
 ) -> CheckedOut:
     """Bring targets (default: all) of the workspace to what their meta files say.
 
-    Raises `WouldOverwrite`, with nothing touched, when unsaved files stand in the way and `force` is not given.
+    Raises `WouldOverwrite`, with nothing touched, when unsaved files stand in the way and `force` is not given, or when
+    a file belongs where a folder holds files that were never added: those are not given up even with `force`.
     Files whose bytes are not in the cache are left out; unless `allow_missing`, `DataMissing` then names them
     at the end. `relink` places files again that are right already, to apply another `cache.type`.
     """
@@ -99,8 +103,9 @@ def checkout_in(
     relink: bool = False,
     orphans: bool = False,
 ) -> CheckedOut:
-    """Do the work of `checkout` in an open session; failures of single targets are added to `failures`.
+    """Do the work of `checkout` in an open session; failures are added to `failures`.
 
+    When a file of the user's stands in the way of one target, nothing is done for any.
     With `orphans`, data goes whose meta file this revision no longer has, where it is safe in the cache.
     """
     plans: list[Plan] = []
@@ -110,22 +115,20 @@ def checkout_in(
                 plans.append(_plan(session, one, task, relink=relink))
             except DvcLikeError as error:
                 failures.append(error)
-    in_the_way = [path for plan in plans for path in plan.in_the_way]
-    if in_the_way and not force:
-        raise WouldOverwrite(
-            f"{len(in_the_way)} unsaved file{'s' if len(in_the_way) > 1 else ''} in the way; nothing was changed",
-            hint="Save them with `dvc-like add`, move them away, or give them up with `--force`.",
-            details=tuple(show(path) for path in in_the_way),
-        )
+    refused = _refused(plans, force=force)
+    if refused is not None:
+        failures.append(refused)
+        return CheckedOut((), (), (), ())
     placer, guard = Placer(session.cache, session.project.link_types), Guard(session, force=force)
     with session.progress.task("checking out") as task:
         applier = Applier(session, placer, guard, task)
         try:
             for plan in plans:
                 try:
-                    applier.run(plan.target, plan.inside, plan.seen, plan.folders)
-                except DvcLikeError as error:
-                    failures.append(error)
+                    _refuse_read_only(session, plan)
+                    applier.run(plan.target, plan.inside, plan.seen, plan.folders, plan.other)
+                except (DvcLikeError, OSError) as error:
+                    failures.append(explained(error, "What is in place is whole; check out again."))
             if orphans:
                 _remove_orphans(session, applier, {one.target.path for one in wanted})
         finally:
@@ -133,6 +136,45 @@ def checkout_in(
     if guard.left:
         failures.append(guard.error())
     return CheckedOut(*(tuple(sorted(found)) for found in applier.results))
+
+
+def _refused(plans: list[Plan], *, force: bool) -> WouldOverwrite | None:
+    """Return why nothing may be touched at all, if so."""
+    in_the_way = [show(path) for plan in plans for path in plan.in_the_way if not force]
+    stuck = [show(path) for plan in plans for path in plan.stuck]
+    if stuck:
+        return WouldOverwrite(
+            f"{len(stuck)} file(s) that were never added are in a folder where a file belongs; nothing was changed",
+            hint="Move the folder away: what was never added is not deleted, not even with `--force`.",
+            details=tuple(stuck + in_the_way),
+        )
+    if in_the_way:
+        return WouldOverwrite(
+            f"{len(in_the_way)} unsaved file{'s' if len(in_the_way) > 1 else ''} in the way; nothing was changed",
+            hint="Save them with `dvc-like add`, move them away, or give them up with `--force`.",
+            details=tuple(in_the_way),
+        )
+    return None
+
+
+def _refuse_read_only(session: Session, plan: Plan) -> None:
+    """Raise before a target is touched in which something cannot be written."""
+    folders = set()
+    for path, todo in plan.folders.items():
+        folder, wanted = todo.pair.folder, todo.pair.entry is not None
+        if todo.place or todo.unlink:
+            folders.add(path)
+        if path != paths.parent(plan.target.path) and (
+            folder is None if wanted else folder is not None and folder.row is not None
+        ):
+            folders.add(paths.parent(path))  # it is made, or removed, there
+    for path in sorted(folders):
+        full = os.path.join(session.project.root, path)
+        if os.path.isdir(full) and not os.access(full, os.W_OK | os.X_OK):
+            raise DvcLikeError(
+                f"{show(path or '.')} cannot be written to; nothing of {show(plan.target.path)} was changed",
+                hint="Check who owns it and its permissions.",
+            )
 
 
 def _remove_orphans(session: Session, applier: Applier, targets: set[RelPath]) -> None:
@@ -189,8 +231,10 @@ def _plan(session: Session, wanted: Wanted, task: Task, *, relink: bool) -> Plan
     refuse_unknown(session, wanted, seen)
     plan = Plan(target, wanted.inside, seen)
     entry = root_entry(target.path, target.meta)
+    _make_room(session, plan)
+    if plan.other is not None:
+        seen = plan.seen = missing(target.path, None)
     if target.meta.is_folder:
-        _refuse_other_kind(session, target.path, folder=True)
         for pair in pairs(
             session.cache, target.path, entry, None if relink or not seen.exists else seen, wanted.inside
         ):
@@ -198,7 +242,6 @@ def _plan(session: Session, wanted: Wanted, task: Task, *, relink: bool) -> Plan
                 pair = pair._replace(folder=_find(seen, pair.path))
             _plan_folder(session, plan, pair, relink=relink)
         return plan
-    _refuse_other_kind(session, target.path, folder=False)
     if (
         not (seen.clean and seen.row is not None and seen.row.tree == entry.value and seen.row.kinds == entry.kind)
         or relink
@@ -217,20 +260,39 @@ def _find(seen: Folder, path: RelPath) -> Folder | None:
     return here if here is not None and here.exists else None
 
 
-def _refuse_other_kind(session: Session, path: RelPath, *, folder: bool) -> None:
-    """Refuse a target whose place is taken by the other kind of thing: nothing is deleted to make room."""
+def _make_room(session: Session, plan: Plan) -> None:
+    """Plan the removal of what is the other kind of thing than the target: a file for a folder, or a folder."""
+    path = plan.target.path
+    name, holder = path.rpartition("/")[2], paths.parent(path)
     try:
-        with session.root.descend(paths.parent(path)) as parent:
-            mode = parent.lstat(path.rpartition("/")[2]).st_mode
+        with session.root.descend(holder) as parent:
+            is_folder = stat.S_ISDIR(parent.lstat(name).st_mode)
+            if is_folder == plan.target.meta.is_folder:
+                return
+            if is_folder:
+                with parent.sub(name) as here:
+                    plan.other = session.scanner().folder(here, path)
     except (FileNotFoundError, NotADirectoryError):
         return
-    if stat.S_ISDIR(mode) == folder:
+    if plan.other is None:
+        todo = plan.folders[holder] = FolderPlan(Pair(holder, None, {}, None))
+        _plan_removal(session, plan, todo, path, None)
         return
-    what = "a folder" if stat.S_ISDIR(mode) else "no folder"
-    raise WouldOverwrite(
-        f"{show(path)} is {what}, but its meta file describes {'a folder' if folder else 'a file'}",
-        hint="Move it away, then check out again.",
-    )
+    _plan_clearing(plan, path, plan.other)
+    for pair in pairs(session.cache, path, None, plan.other, path):
+        _plan_folder(session, plan, pair, relink=False)
+
+
+def _plan_clearing(plan: Plan, path: RelPath, folder: Folder) -> None:
+    """A file belongs where a folder is: that goes when it holds only what was added."""
+    plan.giving_way.append(path)
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        plan.stuck += [join(here.path, name) for name in here.new]
+        if here.row is None and not here.new:
+            plan.stuck.append(RelPath(here.path))
+        waiting += here.folders.values()
 
 
 def _plan_folder(session: Session, plan: Plan, pair: Pair, *, relink: bool) -> None:
@@ -244,11 +306,14 @@ def _plan_folder(session: Session, plan: Plan, pair: Pair, *, relink: bool) -> N
     for name, entry in pair.entries.items():
         path = join(pair.path, name)
         if entry.kind == FOLDER:
-            if name in here:  # a file became a folder
+            # A file became a folder.
+            if name in here and (is_below(path, plan.inside) or is_below(plan.inside, path)):
                 _plan_removal(session, plan, todo, path, present[name] if name in same else None)
             continue
         if not is_below(path, plan.inside):
             continue
+        if folder is not None and name in folder.folders:
+            _plan_clearing(plan, path, folder.folders[name])
         if name in here:
             if name in same and (present[name].value, present[name].kind) == (entry.value, entry.kind):
                 if not relink or entry.kind == LINK:
@@ -259,10 +324,13 @@ def _plan_folder(session: Session, plan: Plan, pair: Pair, *, relink: bool) -> N
             if relink and name not in todo.judged:
                 todo.judged[name] = present[name].signature
         todo.place.append(entry)
+    gives_way = any(is_below(pair.path, path) for path in plan.giving_way)
     for name in sorted(here - set(pair.entries)):
         path = join(pair.path, name)
         if name in same and is_below(path, plan.inside):
             _plan_removal(session, plan, todo, path, present[name])
+        elif gives_way and folder is not None and name in folder.changed:
+            _plan_removal(session, plan, todo, path, None)
     plan.folders[pair.path] = todo
 
 
