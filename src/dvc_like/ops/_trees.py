@@ -62,6 +62,10 @@ def check_totals(entries: list[Entry], size: int, files: int, path: str) -> None
         )
 
 
+UNFOLD_FREELY = 1_000_000  # names
+UNFOLD_TIMES = 100
+
+
 class Pair(NamedTuple):
     """One folder as a revision wants it (`entry`; None: not at all) and as it is (`folder`; None: not there)."""
 
@@ -69,6 +73,51 @@ class Pair(NamedTuple):
     entry: Entry | None
     entries: dict[str, Entry]
     folder: Folder | None
+
+
+class _Measure:
+    """Sees to it that a walk ends: a few small listings that name each other twice would unfold without end.
+
+    A dataset may unfold to a million names, or to a hundred times as many as its different listings hold. It is
+    counted, each listing once, when a walk comes upon equal listings more often than upon new ones.
+    """
+
+    def __init__(self, cache: Cache, path: RelPath, entry: Entry | None) -> None:
+        self._cache = cache
+        self._path = path
+        self._entry = entry
+        self._seen: set[str] = set()
+        self._names = self._different = 0
+        self._counted = entry is None  # nothing of a revision is walked over
+
+    def visit(self, entry: Entry, names: int) -> None:
+        """Count one listing; raise `BadTree` when the dataset unfolds too far."""
+        self._names += names
+        if entry.value not in self._seen:
+            self._seen.add(entry.value)
+            self._different += names
+        if self._counted or self._names <= max(UNFOLD_FREELY // 50, 2 * self._different):
+            return
+        self._counted = True
+        assert self._entry is not None
+        known: dict[str, tuple[int, int]] = {}
+        total = self._count(self._entry, self._path, 0, known)
+        if total > max(UNFOLD_FREELY, UNFOLD_TIMES * sum(own for own, _ in known.values())):
+            raise BadTree(
+                f"{show(self._path)}.meta describes {total} files and folders, unfolded from a few listings",
+                hint="No honest dataset looks like that. Whoever wrote it may mean harm.",
+            )
+
+    def _count(self, entry: Entry, path: RelPath, depth: int, known: dict[str, tuple[int, int]]) -> int:
+        """Return how many names a folder unfolds to; `known` gets the names in each listing, and below it."""
+        if entry.value not in known:
+            try:
+                entries = load(self._cache, entry.digest, path, depth)
+            except DataMissing:
+                entries = []  # whoever needs it says so
+            below = [self._count(one, join(path, one.name), depth + 1, known) for one in entries if one.kind == FOLDER]
+            known[entry.value] = (len(entries), len(entries) + sum(below))
+        return known[entry.value][1]
 
 
 def in_step(entry: Entry, folder: Folder | None) -> bool:
@@ -87,16 +136,21 @@ def pairs(
     depth: int = 0,
     *,
     absent: bool = True,
+    measure: _Measure | None = None,
 ) -> Iterator[Pair]:
     """Walk a dataset and its workspace together, parents first; subtrees that are in step are not visited.
 
     Only what lies on the way to `inside`, or below it, is visited; without `absent`, not what the workspace lacks.
+    Raises `BadTree` for a dataset that a few listings unfold to past any measure.
     """
+    measure = measure or _Measure(cache, path, entry)
     if not (is_below(path, inside) or is_below(inside, path)):
         return
     if entry is not None and in_step(entry, folder):
         return
     entries = {} if entry is None else {below.name: below for below in load_entry(cache, entry, path, depth)}
+    if entry is not None:
+        measure.visit(entry, len(entries))
     yield Pair(path, entry, entries, folder)
     below_here = folder.folders if folder is not None else {}
     for name in sorted({*entries, *below_here}):
@@ -105,4 +159,4 @@ def pairs(
             wanted = None
         if name in below_here or (wanted is not None and absent):
             below = below_here.get(name)
-            yield from pairs(cache, join(path, name), wanted, below, inside, depth + 1, absent=absent)
+            yield from pairs(cache, join(path, name), wanted, below, inside, depth + 1, absent=absent, measure=measure)
