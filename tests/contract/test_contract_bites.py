@@ -223,6 +223,48 @@ class FirstOfTwoWins(Wrapper):
         self.waiting.clear()
 
 
+class OnceIsIgnored(Wrapper):
+    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+        self.inner.put(key, source, label=label)
+
+
+class OnceIsAskedTooEarly(Wrapper):
+    """Looks whether something is there when it is put, and replaces it at the flush all the same."""
+
+    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+        if not once or not self.inner.stat([key]):
+            self.inner.put(key, source, label=label)
+
+
+class OnceNeverStores(Wrapper):
+    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+        if not once:
+            self.inner.put(key, source, label=label)
+
+
+class SweepsObjects(Wrapper):
+    def sweep(self, age: float) -> int:
+        found = [key for key, _ in self.inner.list("")]
+        self.inner.delete(found)
+        return len(found)
+
+
+class SweepsWhatOthersPut(Wrapper):
+    """Ends the transfers of everybody, however young."""
+
+    def __init__(self, inner: Backend) -> None:
+        super().__init__(inner)
+        EVERYBODY.append(self.inner)
+
+    def sweep(self, age: float) -> int:
+        for other in EVERYBODY:
+            other.close()
+        return 0
+
+
+EVERYBODY: list[Backend] = []
+
+
 class NamesByLabel(Wrapper):
     def put(self, key: str, source: str | bytes, *, label: str = "") -> None:
         if not label.isascii():
@@ -393,6 +435,11 @@ BROKEN: list[tuple[Callable[[Backend], Backend], str, tuple[Any, ...]]] = [
     (NeverReplaces, "put_replaces", ()),
     (WritesInto, "put_replaces", ()),
     (FirstOfTwoWins, "the_last_put_before_a_flush_wins", ()),
+    (OnceIsIgnored, "once_keeps_what_is_there", ()),
+    (OnceIsAskedTooEarly, "once_the_first_flushed_stays", ()),
+    (OnceNeverStores, "once_stores_what_is_not_there", ()),
+    (SweepsObjects, "a_sweep_touches_no_object", ()),
+    (SweepsWhatOthersPut, "a_sweep_spares_what_is_under_way", ()),
     (NamesByLabel, "a_label_changes_nothing", ()),
     (RefusesMissingKeys, "stat_leaves_out_what_is_not_there", ()),
     (StatReadsKeysTwice, "stat_leaves_out_what_is_not_there", ()),
@@ -421,6 +468,7 @@ def suite_of(make: Callable[[Backend], Backend]) -> BackendContract:
         def make_backend(self) -> Backend:
             self.name = uuid.uuid4().hex
             WAITING.clear()
+            EVERYBODY.clear()
             return self.reopen()
 
         def reopen(self) -> Backend:

@@ -49,6 +49,7 @@ CALLS: dict[str, Callable[[Backend], object]] = {
     "list": lambda backend: [*backend.list("")],
     "delete": lambda backend: backend.delete(key for key in ["a"]),
     "flush": lambda backend: backend.flush(),
+    "sweep": lambda backend: backend.sweep(60),
 }
 
 
@@ -75,6 +76,24 @@ def test_unavailable_is_tried_again_and_then_works(memory: MemoryBackend, method
         assert found == expected
     if method == "delete":
         assert memory.stat(["a"]) == {}
+
+
+def test_a_put_that_left_more_behind_than_the_last_begins_the_count_anew(memory: MemoryBackend) -> None:
+    kept = [100, 200, 200, 100]
+
+    class InParts(Wrapper):
+        def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+            error = RemoteUnavailable("the connection broke")
+            if not kept:
+                raise error
+            error.kept = kept.pop(0)  # type: ignore[attr-defined]
+            raise error
+
+    backend, slept = retrying(InParts(memory), attempts=3)
+    with pytest.raises(RemoteUnavailable):
+        backend.put("big", b"x")
+    assert slept == [FIRST_DELAY, FIRST_DELAY, FIRST_DELAY * 2]  # 100, 200, 200, and 100 is the third in a row
+    assert kept == []
 
 
 @pytest.mark.parametrize("method", CALLS)

@@ -96,6 +96,8 @@ def open_store(
 def _open(project: Project, name: str, *, jobs: int | None, create: bool, progress: Progress) -> Store:
     options = project.config.remotes()[name]
     try:
+        if jobs is not None:
+            options = {**options, "jobs": str(jobs)}  # a driver that divides a transfer stays within it as well
         plain = open_backend(options["url"], options, project.root)
         if jobs is None:
             jobs = int(project.config.number(f"remote.{name}.jobs", 0)) or plain.capabilities.concurrency
@@ -116,10 +118,10 @@ def _identify(backend: Backend, *, create: bool) -> str:
     except RemoteNotFound:
         if not create:
             return ""
-        identity = uuid.uuid4().hex
-        backend.put(DESCRIPTION, describe(identity))
+        backend.put(DESCRIPTION, describe(uuid.uuid4().hex), once=True)
         backend.flush()
-        return identity
+        # Somebody else may have made the first push at the same moment: one id counts, the one that is there.
+        backend.get(DESCRIPTION, buffer, length=_MAX_DESCRIPTION)
     return read_description(buffer.getvalue())
 
 

@@ -55,12 +55,15 @@ class Backend(abc.ABC):
     capabilities: Capabilities
 
     @abc.abstractmethod
-    def put(self, key: str, source: str | bytes, *, label: str = "") -> None:
+    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
         """Store an object: the bytes themselves, or those of the local file at a path.
 
         Replaces an older object of that key at once: a reader sees the old bytes or the new, never a mixture.
         An object that failed half-way is not there. It may become visible, and must become durable, only with
         the next `flush`. `label` is a name a person may see in the storage; a backend may ignore it.
+
+        With `once` an object that is there already stays and is not replaced, where the store can tell; that is no
+        error. Some stores cannot, and some let several writers win, so it is no lock: read back what is there.
         """
 
     @abc.abstractmethod
@@ -88,6 +91,14 @@ class Backend(abc.ABC):
     def flush(self) -> None:  # noqa: B027 - most stores are durable when `put` returns
         """Make every earlier `put` visible and durable. Called before anything that points to them is put."""
 
+    def sweep(self, age: float) -> int:
+        """Remove what transfers that were broken off more than `age` seconds ago left behind; return how many.
+
+        Objects are never touched, nor what a transfer that still runs will need. A store that leaves nothing behind,
+        or sweeps by itself, returns 0.
+        """
+        return 0
+
     def close(self) -> None:  # noqa: B027 - most drivers hold nothing
         """Give back connections. Nothing is called afterwards."""
 
@@ -98,8 +109,22 @@ Factory = Callable[[str, dict[str, str], str], Backend]
 _KEY = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
 
 
+def is_key(key: str) -> bool:
+    """Tell whether a name found in a store can be a key; what cannot is foreign."""
+    return len(key) <= 512 and _KEY.fullmatch(key) is not None
+
+
 def check_key(key: str) -> str:
     """Return `key` when it obeys the rule above, else raise `UsageError`: a slip of the caller."""
     if len(key) <= 512 and _KEY.fullmatch(key):
         return key
     raise UsageError(f"{key[:80]!r} cannot be a key on a remote")
+
+
+def check_prefix(prefix: str) -> str:
+    """Return `prefix` when `Backend.list` may be asked for it, else raise `UsageError`."""
+    if prefix:
+        check_key(prefix[:-1])
+        if prefix[-1] != "/":
+            raise UsageError(f"{prefix[:80]!r} cannot be a prefix of keys: it does not end with a slash")
+    return prefix

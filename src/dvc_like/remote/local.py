@@ -29,7 +29,7 @@ from ..errors import (
 )
 from ..fsutil import CHUNK, CREATE, READ_USER, TEMP_PREFIX, Dir, clone, copy_bytes, write_all
 from ..paths import show
-from .base import Backend, Capabilities, Info, Sink, check_key
+from .base import Backend, Capabilities, Info, Sink, check_key, check_prefix
 from .pending import MARKS, Pending
 from .source import SMALL, first_bytes, open_source
 
@@ -60,15 +60,6 @@ def open_url(url: str, options: dict[str, str], root: str) -> LocalBackend:
         )
     path = unquote(path)
     return LocalBackend(os.path.normpath(path if os.name == "nt" else "/" + path))
-
-
-def check_prefix(prefix: str) -> str:
-    """Return `prefix` when `Backend.list` may be asked for it, else raise `UsageError`."""
-    if prefix:
-        check_key(prefix[:-1])
-        if prefix[-1] != "/":
-            raise UsageError(f"{prefix[:80]!r} cannot be a prefix of keys: it does not end with a slash")
-    return prefix
 
 
 class LocalBackend(Backend):
@@ -154,8 +145,11 @@ class LocalBackend(Backend):
 
     # ---------------------------------------------------------------- putting
 
-    def put(self, key: str, source: str | bytes, *, label: str = "") -> None:
-        """Write a temporary file beside the key; `flush` gives it its name. The label is not used."""
+    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+        """Write a temporary file beside the key; `flush` gives it its name. The label is not used.
+
+        With `once` the name is given only if nobody has it, at one blow where the file system knows hard links.
+        """
         _check(key)
         if self._lost is not None:
             raise self._lost
@@ -171,7 +165,7 @@ class LocalBackend(Backend):
                 temp = self._write(top, pending, key, data, fd if more else None)
             finally:
                 os.close(fd)
-        if pending.add(key, temp) >= BATCH_FILES:
+        if pending.add(key, temp, once=once) >= BATCH_FILES:
             self.flush()
 
     def _write(self, top: Dir, pending: Pending, key: str, data: bytes, rest: int | None) -> str:

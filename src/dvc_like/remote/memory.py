@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 
 from ..errors import RemoteNotFound, UsageError
-from .base import Backend, Capabilities, Info, Sink, check_key
-from .local import check_prefix
+from .base import Backend, Capabilities, Info, Sink, check_key, check_prefix
 from .source import read_whole
 
 _SCHEME = "memory://"
@@ -50,13 +49,17 @@ class MemoryBackend(Backend):
         self._name = name
         self._store = _stores.setdefault(name, _Store())
         self._pending: dict[str, bytes] = {}
+        self._once: set[str] = set()  # of the pending ones
 
-    def put(self, key: str, source: str | bytes, *, label: str = "") -> None:
-        """Keep the bytes; they are seen after `flush`."""
+    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+        """Keep the bytes; they are seen after `flush`. With `once`, the first who flushes wins."""
         check_key(key)
         data = source if isinstance(source, bytes) else read_whole(source)
         with self._store.mutex:
+            if once and (key in self._pending or key in self._store.objects):
+                return
             self._pending[key] = data
+            (self._once.add if once else self._once.discard)(key)
 
     def get(self, key: str, sink: Sink, *, start: int = 0, length: int | None = None) -> None:
         """Write what was flushed last."""
@@ -88,6 +91,8 @@ class MemoryBackend(Backend):
         """Show what was put."""
         with self._store.mutex:
             for key, data in self._pending.items():
+                if key in self._once and key in self._store.objects:
+                    continue
                 self._store.objects[key] = (data, Info(len(data), str(next(self._store.serial))))
             self._pending.clear()
 

@@ -32,6 +32,7 @@ class Pending:
         self._mutex = threading.Lock()
         self._flushing = threading.Lock()
         self._temps: dict[str, str] = {}  # key -> temporary name
+        self._once: set[str] = set()  # temporary names that replace nothing
         self._serial = count()
         self._new_folders = False
         self._mark = contextlib.ExitStack()
@@ -65,11 +66,19 @@ class Pending:
         """Hear that a folder was made: it has to be put on disk as well."""
         self._new_folders = True
 
-    def add(self, key: str, temp: str) -> int:
-        """Have `temp`, written and closed, named `key` by the next `flush`; return how many wait."""
+    def add(self, key: str, temp: str, *, once: bool = False) -> int:
+        """Have `temp`, written and closed, named `key` by the next `flush`; return how many wait.
+
+        With `once` it is thrown away when something of that key waits already, or is there by then.
+        """
         with self._mutex:
-            older = self._temps.pop(key, None)
-            self._temps[key] = temp
+            if once and key in self._temps:
+                older: str | None = temp
+            else:
+                older = self._temps.pop(key, None)
+                self._temps[key] = temp
+                if once:
+                    self._once.add(temp)
             waiting = len(self._temps)
         if older is not None:
             self.discard(older)
@@ -94,6 +103,7 @@ class Pending:
         with self._flushing:  # or of two versions of one key the older could be named last
             with self._mutex:
                 temps, self._temps = self._temps, {}
+                once, self._once = self._once, set()
             if not temps:
                 return
             named = 0
@@ -101,13 +111,29 @@ class Pending:
                 self._to_disk(temps.values())
                 rename = self._top.rename
                 for key, temp in temps.items():
-                    rename(temp, key)
+                    if temp in once:
+                        self._name_if_free(temp, key)
+                    else:
+                        rename(temp, key)
                     named += 1
                 self._names_to_disk(temps)
             except BaseException:
                 for temp in [*temps.values()][named:]:
                     self.discard(temp)
                 raise
+
+    def _name_if_free(self, temp: str, key: str) -> None:
+        """Give a name that nobody has; when somebody has it, throw the file away."""
+        top = self._top
+        try:
+            top.link(temp, key)
+        except FileExistsError:
+            pass
+        except OSError:  # no hard links here: then two who come at one moment may both succeed, as `once` allows
+            if not top.exists(key):
+                top.rename(temp, key)
+                return
+        self.discard(temp)
 
     def _to_disk(self, names: Iterable[str]) -> None:
         names = tuple(names)

@@ -40,9 +40,9 @@ class Wrapper(Backend):
         self.inner = inner
         self.capabilities = inner.capabilities
 
-    def put(self, key: str, source: str | bytes, *, label: str = "") -> None:
+    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
         """See `Backend.put`."""
-        self.inner.put(key, source, label=label)
+        self.inner.put(key, source, label=label, once=once)
 
     def get(self, key: str, sink: Sink, *, start: int = 0, length: int | None = None) -> None:
         """See `Backend.get`."""
@@ -63,6 +63,10 @@ class Wrapper(Backend):
     def flush(self) -> None:
         """See `Backend.flush`."""
         self.inner.flush()
+
+    def sweep(self, age: float) -> int:
+        """See `Backend.sweep`."""
+        return self.inner.sweep(age)
 
     def close(self) -> None:
         """See `Backend.close`."""
@@ -89,7 +93,8 @@ class Retrying(Wrapper):
     """Tries again what failed with `RemoteUnavailable`, `attempts` times in a row at most, waiting longer each time.
 
     An attempt that brought something (bytes of a `get`, keys of a `list`) begins the count anew; what it brought is
-    not asked for again. An error with an attribute ``retry_after`` (seconds) says itself how long to wait.
+    not asked for again. An error with an attribute ``retry_after`` (seconds) says itself how long to wait, one with
+    ``kept`` (bytes) how much of a `put` the next attempt will find there: more than before is progress too.
     """
 
     def __init__(
@@ -123,17 +128,19 @@ class Retrying(Wrapper):
         self._sleep(delay)
 
     def _again(self, call: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
-        failures = 0
+        failures = kept = 0
         while True:
             try:
                 return call(*arguments, **options)
             except RemoteUnavailable as error:
-                failures += 1
+                there = getattr(error, "kept", 0)
+                failures = 1 if there > kept else failures + 1
+                kept = max(kept, there)
                 self._wait(failures, error)
 
-    def put(self, key: str, source: str | bytes, *, label: str = "") -> None:
-        """Send the whole object again: a `put` that failed has left nothing."""
-        self._again(self.inner.put, key, source, label=label)
+    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+        """Send the object again: a `put` that failed has left nothing, or parts that it finds by itself."""
+        self._again(self.inner.put, key, source, label=label, once=once)
 
     def get(self, key: str, sink: Sink, *, start: int = 0, length: int | None = None) -> None:
         """Go on where the bytes stopped."""
@@ -177,6 +184,10 @@ class Retrying(Wrapper):
         """Ask again."""
         self._again(self.inner.flush)
 
+    def sweep(self, age: float) -> int:
+        """Ask again; what an attempt that failed removed is not counted."""
+        return self._again(self.inner.sweep, age)
+
 
 # ------------------------------------------------------------------------------ bounding
 
@@ -203,11 +214,11 @@ class Throttled(Wrapper):
         finally:
             self._tickets.put(None)
 
-    def put(self, key: str, source: str | bytes, *, label: str = "") -> None:
+    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
         """Wait for a place, then send."""
         self._tickets.get()
         try:
-            self.inner.put(key, source, label=label)
+            self.inner.put(key, source, label=label, once=once)
         finally:
             self._tickets.put(None)
 
@@ -246,6 +257,11 @@ class Throttled(Wrapper):
         with self._place():
             self.inner.flush()
 
+    def sweep(self, age: float) -> int:
+        """Wait for a place, then sweep."""
+        with self._place():
+            return self.inner.sweep(age)
+
 
 # ------------------------------------------------------------------------------ a log
 
@@ -276,10 +292,10 @@ class Logged(Wrapper):
         finally:
             self._log(" ".join([what, *result, f"{self._clock() - begin:.3f} s"]) + outcome)
 
-    def put(self, key: str, source: str | bytes, *, label: str = "") -> None:
+    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
         """Send, and say how much."""
         with self._line(f"put {key}") as result:
-            self.inner.put(key, source, label=label)
+            self.inner.put(key, source, label=label, once=once)
             with contextlib.suppress(OSError):
                 size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
                 result.append(f"{size} bytes")
@@ -323,3 +339,10 @@ class Logged(Wrapper):
         """Flush, and say so."""
         with self._line("flush"):
             self.inner.flush()
+
+    def sweep(self, age: float) -> int:
+        """Sweep, and say how much was found."""
+        with self._line(f"sweep {age:g} s") as result:
+            found = self.inner.sweep(age)
+            result.append(f"{found} removed")
+            return found

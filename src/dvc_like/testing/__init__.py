@@ -14,7 +14,7 @@ from __future__ import annotations
 import pytest
 
 # Before they are imported: then a failed assertion shows what was compared, as in a test file.
-pytest.register_assert_rewrite(f"{__name__}.samples", f"{__name__}.objects", f"{__name__}.keys")
+pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in ("samples", "objects", "writers", "keys")))
 
 from .contract import BackendContract  # noqa: E402 - see above
 from .faults import Drop, Fail, FaultyBackend, Flip, Slow, Truncate  # noqa: E402 - see above

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from .keys import KeyTests
 from .objects import ObjectTests
+from .writers import WriterTests
 
 
-class BackendContract(ObjectTests, KeyTests):
+class BackendContract(ObjectTests, WriterTests, KeyTests):
     """Subclass it, name the subclass ``Test...`` and give it `make_backend` and `reopen`.
 
     `MANY` is how many objects "many" are: more than one page of the store's listing finds more mistakes, and takes

@@ -98,9 +98,9 @@ class FaultyBackend(Wrapper):
         _after(due)
         return result
 
-    def put(self, key: str, source: str | bytes, *, label: str = "") -> None:
+    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
         """See `Backend.put`."""
-        self._do("put", (key,), lambda: self.inner.put(key, source, label=label))
+        self._do("put", (key,), lambda: self.inner.put(key, source, label=label, once=once))
 
     def get(self, key: str, sink: Sink, *, start: int = 0, length: int | None = None) -> None:
         """See `Backend.get`."""
@@ -132,6 +132,10 @@ class FaultyBackend(Wrapper):
     def flush(self) -> None:
         """See `Backend.flush`."""
         self._do("flush", (), self.inner.flush)
+
+    def sweep(self, age: float) -> int:
+        """See `Backend.sweep`."""
+        return self._do("sweep", (), lambda: self.inner.sweep(age))
 
     def close(self) -> None:
         """See `Backend.close`."""
