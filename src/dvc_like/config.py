@@ -25,6 +25,7 @@ USER_LEVELS = ("system", "global")  # trusted files of this machine, which may b
 MAX_SIZE = 1 << 20
 
 GRACE = 2 * 3600  # seconds: the default of gc.grace
+CLOUD_GRACE = 14 * 86_400  # that of gc.cloudgrace
 T = TypeVar("T")
 
 
@@ -119,7 +120,7 @@ _KEYS: dict[str, dict[str, Key]] = {
         "locktimeout": Key(_number),
     },
     "cache": {"dir": Key(_path, tracked=False), "type": Key(_some_of("reflink", "hardlink", "symlink", "copy"))},
-    "gc": {"grace": Key(_number, least=GRACE)},
+    "gc": {"grace": Key(_number, least=GRACE), "cloudgrace": Key(_number, least=CLOUD_GRACE)},
     "remote": {
         "url": Key(_path),
         "jobs": Key(_count),

@@ -206,13 +206,6 @@ class Dir:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), f"{self.path}/{new}")
             self.rename(old, new)
 
-    def link(self, old: str, new: str) -> None:
-        """Give a file of this folder a second name; raise `FileExistsError` when that is taken."""
-        if self.fd is not None:
-            os.link(old, new, src_dir_fd=self.fd, dst_dir_fd=self.fd, follow_symlinks=False)
-        else:
-            os.link(f"{self.path}/{old}", f"{self.path}/{new}")
-
     def unlink(self, name: str) -> None:
         """Remove an entry that is no folder."""
         if self.fd is not None:

@@ -201,7 +201,7 @@ def settings() -> dict[str, str]:
 
 
 def _may_be_tracked(key: config.Key) -> str:
-    return ("yes" if not key.least else f"from {key.least:g} up") if key.tracked else "no"
+    return ("yes" if not key.least else f"from {int(key.least)} up") if key.tracked else "no"
 
 
 def settings_listed() -> dict[str, list[str]]:
@@ -293,6 +293,7 @@ FITS: dict[str, Callable[[Any], bool]] = {
     "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
     "integer or null": lambda value: value is None or FITS["integer"](value),
     "boolean": lambda value: isinstance(value, bool),
+    "boolean or null": lambda value: value is None or isinstance(value, bool),
     "list of strings": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
     "map": lambda value: isinstance(value, dict),
 }
@@ -378,14 +379,21 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     run("remote", "rename", "other", "another")
     run("remote", "remove", "another")
     run("remote", "default")
+    run("status", "--cloud")
     run("push")
+    run("status", "--cloud")
+    write("model.bin", "another\n")
+    run("commit", "model.bin")
+    run("push")
+    run("gc", "--workspace", "--cloud", "--grace", "0", "--force", variant="Collecting")
     (repo / "data/frames/day1/a.txt").unlink()
     run("checkout")
     for path in (repo / ".dvc-like/cache/files").rglob("*"):
         os.utime(path, (0, 0))
     run("gc", "--workspace", variant="Collecting")
     run("gc", "--undo", variant="Taking back")
-    run("fsck")
+    run("fsck", variant="The cache")
+    run("fsck", "--remote", "storage", variant="A remote")
     run("fetch")
     run("pull")
     run("config", "core.remote", variant="Reading one setting")

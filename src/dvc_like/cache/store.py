@@ -113,7 +113,7 @@ class Cache:
             record = self.trust.get(digest)
             if record is not None and record[0] == signature(status):
                 return fd, status, record[1]
-            fingerprint = self._verify(fd, digest)
+            fingerprint = _verify(fd, digest)
             if fingerprint is not None and signature(os.fstat(fd)) == signature(status):
                 self.trust.set(digest, signature(status), fingerprint)
                 return fd, status, fingerprint
@@ -163,16 +163,6 @@ class Cache:
             os.close(fd)
             return None
         return None
-
-    @staticmethod
-    def _verify(fd: int, digest: Digest) -> bytes | None:
-        """Return the fingerprint of the content when it is that of the digest; rewinds."""
-        slow, fast = digests.hasher(digest.algorithm), digests.new_fingerprint()
-        while data := os.read(fd, CHUNK):
-            slow.update(data)
-            fast.update(data)
-        os.lseek(fd, 0, os.SEEK_SET)
-        return fast.digest() if digests.finish(digest.algorithm, slow) == digest else None
 
     def read_tree(self, digest: Digest) -> bytes | None:
         """Return the bytes of a tree object, always verified; None when missing or damaged."""
@@ -255,6 +245,16 @@ class Cache:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _verify(fd: int, digest: Digest) -> bytes | None:
+    """Return the fingerprint of the content when it is that of the digest; rewinds."""
+    slow, fast = digests.hasher(digest.algorithm), digests.new_fingerprint()
+    while data := os.read(fd, CHUNK):
+        slow.update(data)
+        fast.update(data)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fast.digest() if digests.finish(digest.algorithm, slow) == digest else None
 
 
 def _refuse_links(root: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from ..ops._cloud import CloudCollected
 from ..ops._tracked import Selection
-from ..ops.gc import gc, undo
+from ..ops.gc import Collected, gc, undo
 from ..paths import show
 from ..project import Project
 from .command import command as make_command
@@ -21,6 +22,7 @@ _MAX_SHOWN = 50
     examples="""
     dvc-like gc --workspace --dry-run
     dvc-like gc --all-branches --all-tags
+    dvc-like gc --all-commits --cloud --dry-run
     dvc-like gc --undo
     """,
 )
@@ -29,13 +31,15 @@ _MAX_SHOWN = 50
 @click.option("-T", "--all-tags", is_flag=True, help="Keep that, and what all tags need.")
 @click.option("-A", "--all-commits", is_flag=True, help="Keep that, and what any commit needs.")
 @click.option("--rev", "revisions", multiple=True, metavar="REV", help="Keep that, and what this revision needs.")
+@click.option("-c", "--cloud", is_flag=True, help="Also collect the remote, in two phases with a grace period between.")
+@click.option("-r", "--remote", metavar="NAME", help="Collect this remote; implies --cloud.")
 @click.option("-n", "--dry-run", "--dry", "dry_run", is_flag=True, help="Only show what would go.")
 @click.option("-f", "--force", is_flag=True, help="Go on where gc stops to be safe.")
 @click.option(
     "--grace",
     type=click.FloatRange(0),
     metavar="SECONDS",
-    help="Spare what is younger (default: 2 hours); less than 60 needs --force.",
+    help="Spare what is younger (default: 2 hours, on remotes 14 days); less than 60 needs --force.",
 )
 @click.option("--undo", "take_back", is_flag=True, help="Take everything back out of the trash.")
 @pass_console
@@ -46,6 +50,8 @@ def command(
     all_tags: bool,
     all_commits: bool,
     revisions: tuple[str, ...],
+    cloud: bool,
+    remote: str | None,
     dry_run: bool,
     force: bool,
     grace: float | None,
@@ -55,6 +61,9 @@ def command(
 
     They go to the trash first, come back by themselves when something needs them, and are deleted for good by
     a later gc, after the grace period. Stops when a meta file cannot be read, and in a shallow clone.
+
+    With --cloud the remote is collected too: what neither this clone nor any other that pushed there needs is
+    condemned now, and deleted by a gc after the grace period unless a push needed it meanwhile.
     """
     project = Project.find()
     if take_back:
@@ -66,6 +75,8 @@ def command(
         project,
         Selection((), revisions, all_branches, all_tags, all_commits),
         workspace=workspace,
+        cloud=cloud,
+        remote=remote,
         dry_run=dry_run,
         force=force,
         grace=grace,
@@ -83,8 +94,15 @@ def command(
             "young": found.young,
             "deleted": found.deleted,
             "deleted_size": found.deleted_size,
+            **_cloud_as_json(found.cloud or CloudCollected()),
         },
     )
+    _report(console, found, dry_run=dry_run)
+    if found.cloud is not None:
+        _report_cloud(console, found.cloud, dry_run=dry_run)
+
+
+def _report(console: Console, found: Collected, *, dry_run: bool) -> None:
     shown = found.garbage if console.verbose else found.garbage[:_MAX_SHOWN]
     for one in shown if dry_run or console.verbose else ():
         name = show(one.path) if one.path else f"(in no commit) {one.item.digest.short}"
@@ -99,3 +117,35 @@ def command(
     console.say(f"{found.kept:,} kept, {found.young:,} spared for being young")
     if found.deleted:
         console.say(f"{plural(found.deleted, 'object')}, {human_size(found.deleted_size)}, deleted for good")
+
+
+def _cloud_as_json(done: CloudCollected) -> dict[str, object]:
+    return {
+        "condemned": [{"key": one.key, "size": one.size, "what": one.what} for one in done.condemned],
+        "purged": [{"key": one.key, "size": one.size, "what": one.what} for one in done.deleted],
+        "repacked": done.repacked,
+        "others": done.others,
+        "expired": done.expired,
+    }
+
+
+def _report_cloud(console: Console, done: CloudCollected, *, dry_run: bool) -> None:
+    would = "would be " if dry_run else ""
+    for verb, doomed in (("deleted", done.deleted), ("condemned", done.condemned)):
+        shown = doomed if console.verbose else doomed[:_MAX_SHOWN]
+        for one in shown if dry_run or console.verbose else ():
+            name = show(one.what) or f"(in no commit here) {one.key}"
+            console.say(f"{human_size(one.size):>9}  {verb:<9}  {name}")
+        if len(shown) < len(doomed) and dry_run:
+            console.say(f"... and {len(doomed) - len(shown):,} more (-v shows all)")
+        if doomed:
+            size = human_size(sum(one.size for one in doomed))
+            console.say(f"on the remote {plural(len(doomed), 'object')}, {size}, {would}{verb}")
+    if done.repacked:
+        console.say(f"{plural(done.repacked, 'pack')} {would}written anew without what nobody needs")
+    if not done.condemned and not done.deleted:
+        console.say("There is nothing to free on the remote.")
+    if done.others:
+        console.say(f"respected what {plural(len(done.others), 'other clone')} of this or other repositories need")
+    for name in done.expired:
+        console.say(f"not respected, for its last push is over a year ago: {name}", style="yellow")

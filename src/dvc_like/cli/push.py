@@ -33,9 +33,22 @@ def command(
     An object that is damaged on the remote is sent again where that can be seen.
     """
     done = push(Project.find(), wanted, remote=remote, jobs=jobs, progress=console.progress)
-    console.document("push", {"sent": done.objects, "size": done.size, "present": done.present, "healed": done.healed})
+    console.document(
+        "push",
+        {
+            "sent": done.objects,
+            "size": done.size,
+            "present": done.present,
+            "healed": done.healed,
+            "partial": done.partial,
+        },
+    )
     if done.objects:
         healed = f", {done.healed:,} of them mended" if done.healed else ""
         console.say(f"{plural(done.objects, 'object')} sent, {human_size(done.size)}{healed}")
     else:
         console.say("Everything is on the remote.")
+    for target in done.partial:
+        console.say(
+            f"Of {target} only a part is there, so nobody can pull it yet: dvc-like push {target} sends the rest."
+        )

@@ -23,23 +23,28 @@ _COLOURS = {"modified": "yellow", "added": "green", "deleted": "red", "absent": 
     dvc-like status
     dvc-like status data/ --json
     dvc-like status --exit-code
+    dvc-like status --cloud
     """,
 )
 @click.argument("targets", nargs=-1)
+@click.option("-c", "--cloud", is_flag=True, help="Also show what is not on the remote.")
+@click.option("-r", "--remote", metavar="NAME", help="Compare with this remote; implies --cloud.")
 @click.option("--exit-code", is_flag=True, help="Exit with 10 when anything differs.")
 @click.option("-R", "--recursive", is_flag=True, help="Accepted for DVC's users: folders are always searched.")
 @pass_console
-def command(console: Console, targets: tuple[str, ...], exit_code: bool, recursive: bool) -> None:
+def command(
+    console: Console, targets: tuple[str, ...], cloud: bool, remote: str | None, exit_code: bool, recursive: bool
+) -> None:
     """Show what differs between the workspace and what the meta files record.
 
     Files are modified, added, deleted, or absent: recorded, but never checked out here.
     """
     del recursive
     wrong: list[DvcLikeError] = []
-    found = status(Project.find(), targets, failures=wrong, progress=console.progress)
+    found = status(Project.find(), targets, cloud=cloud, remote=remote, failures=wrong, progress=console.progress)
     if found or not wrong:
         console.document("status", {"targets": [_as_json(one) for one in found]})
-    different = [one for one in found if one.state != "unchanged" or not one.cached]
+    different = [one for one in found if one.state != "unchanged" or not one.cached or _is_away(one)]
     for one in different:
         _print(console, one)
     _summary(console, found, different, sound=not wrong)
@@ -59,7 +64,22 @@ def _as_json(one: TargetStatus) -> dict[str, object]:
         "size": one.target.meta.size,
         "files": one.target.meta.files,
         "changes": [{"path": c.path, "state": c.state, "files": c.files} for c in one.changes],
+        "remote": one.remote.remote if one.remote is not None else None,
+        "on_remote": one.remote.whole if one.remote is not None else None,
+        "not_on_remote": list(one.remote.missing) if one.remote is not None else [],
     }
+
+
+def _is_away(one: TargetStatus) -> bool:
+    """Tell whether a remote was asked, and lacks something of a target."""
+    return one.remote is not None and not one.remote.whole
+
+
+def _away_note(one: TargetStatus) -> str:
+    if one.remote is None or one.remote.whole:
+        return ""
+    files = len(one.remote.missing)
+    return f"  ({plural(files, 'file') if files else 'its listing'} not on remote {show(one.remote.remote)})"
 
 
 def _print(console: Console, one: TargetStatus) -> None:
@@ -67,7 +87,7 @@ def _print(console: Console, one: TargetStatus) -> None:
     if one.problem is not None:
         console.say(f"{name}  {one.problem.message}", style="red")
         return
-    note = "" if one.cached else "  (not in the cache)"
+    note = ("" if one.cached else "  (not in the cache)") + _away_note(one)
     if one.state in ("absent", "deleted"):
         console.say(f"{one.state:<8}  {name}{note}", style=_COLOURS[one.state])
         return
@@ -96,6 +116,8 @@ def _summary(console: Console, found: list[TargetStatus], different: list[Target
     if any(one.state == "changed" for one in found):
         console.say("To record this: dvc-like add TARGET")
         console.say("To go back to what is recorded: dvc-like checkout TARGET")
+    if any(_is_away(one) for one in found):
+        console.say("To send what is not on the remote: dvc-like push")
     if any(not one.cached or one.state == "partial" for one in found):
         console.say("To bring what is not here: dvc-like pull")
     elif any(one.state in ("absent", "deleted") for one in found):

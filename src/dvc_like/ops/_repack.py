@@ -14,9 +14,9 @@ from ..cache.store import Cache
 from ..errors import CorruptData, DvcLikeError, RemoteNotFound
 from ..remote.pack import DEFLATE, Builder, Deflater, Index, Member, index_of, members_of, unpack
 from ..remote.packs import index_key, zip_key
+from ._remote_trees import verify
 from ._session import Session
 from ._store import Store
-from ._survey import verify
 
 
 def replace_damaged(session: Session, store: Store) -> list[str]:
@@ -56,15 +56,16 @@ def from_cache(cache: Cache, ident: bytes) -> bytes | None:
     return cache.read_tree(digest) if is_tree else cache.read_file(digest)
 
 
-def rewrite(
-    store: Store, pack: str, keep: Callable[[Member], bool], instead: Callable[[bytes], bytes | None]
-) -> bool:
+def rewrite(store: Store, pack: str, keep: Callable[[Member], bool], instead: Callable[[bytes], bytes | None]) -> bool:
     """Put members of a pack into a new one; tell whether all that are to be kept could be had.
 
     A damaged member is replaced by what `instead` returns. Members that another sound pack has are not written again.
     """
     index = store.packs.indexes[pack]
-    data = _read_zip(store, pack)
+    try:
+        data = _read_zip(store, pack)
+    except RemoteNotFound:
+        data = b""
     try:
         names = {member.ident: name for name, member in members_of(data)}
     except CorruptData:

@@ -82,9 +82,7 @@ def remote_name(project: Project, asked: str | None, of_target: str | None = Non
 
 
 @contextlib.contextmanager
-def open_store(
-    project: Project, name: str, *, jobs: int | None, create: bool, progress: Progress
-) -> Iterator[Store]:
+def open_store(project: Project, name: str, *, jobs: int | None, create: bool, progress: Progress) -> Iterator[Store]:
     """Open a remote and read its description; with `create` an empty one becomes a store."""
     store = _open(project, name, jobs=jobs, create=create, progress=progress)
     try:

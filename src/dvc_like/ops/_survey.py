@@ -8,12 +8,13 @@ all the same, and one that was touched since it was last verified is read.
 from __future__ import annotations
 
 import io
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .. import digest as digests
 from ..digest import Digest, file_ident, file_key, tree_ident, tree_key
-from ..errors import CorruptData, DataMissing, DvcLikeError, RemoteError
+from ..errors import DataMissing, DvcLikeError, RemoteError
 from ..meta.tree import FOLDER, LINK, Entry
 from ..paths import show
 from ..remote.base import Info
@@ -21,6 +22,7 @@ from ..remote.packs import Place, zip_key
 from ..remote.seen import Seen
 from ._closure import Need, TreeNeed, close_over, load_need, refuse_unknown
 from ._packed import read_packed
+from ._remote_trees import verify
 from ._session import Session
 from ._store import Store
 from ._tracked import Wanted
@@ -54,14 +56,21 @@ class Missing:
 
 
 class Survey:
-    """Looks at one store. `known` holds the idents of what is there."""
+    """Looks at one store. `known` holds the idents of what is there.
 
-    def __init__(self, session: Session, store: Store, seen: Seen) -> None:
+    With `closely` nothing vouches for anything else; `read` percent of what seems sound is read besides, with a
+    negative number nothing at all.
+    """
+
+    def __init__(self, session: Session, store: Store, seen: Seen, *, closely: bool = False, read: float = 0) -> None:
         self._session = session
         self._store = store
         self._seen = seen
+        self._closely = closely or store.is_near
+        self._read = read
+        self._chance = random.Random(0 if read >= 100 else None)
         self._tokens = seen.tokens() if store.is_near else {}
-        self._older: dict[str, Digest] = {} if store.is_near else {p: Digest(d) for p, d in seen.roots().items()}
+        self._older: dict[str, Digest] = {} if self._closely else {p: Digest(d) for p, d in seen.roots().items()}
         self._vouched: set[bytes] = set()
         self._looked_at: set[str] = set()  # packs that need no second look
         self.known: set[bytes] = {b""}
@@ -83,12 +92,12 @@ class Survey:
         """Read a level of trees, except those that the store has and so vouches for."""
         idents = {tree_ident(need.digest) for need in level}
         there = self._in_packs(idents)
-        if self._store.is_near:
+        if self._closely:
             there |= self._whole_trees([need for need in level if tree_ident(need.digest) not in there])
         self.known |= there
         for need in level:
             is_there = tree_ident(need.digest) in there
-            if is_there and need.whole and not self._store.is_near:
+            if is_there and need.whole and not self._closely:
                 continue
             try:
                 need.entries = load_need(self._session.cache, need)
@@ -147,7 +156,7 @@ class Survey:
         there = self._in_packs(of_ident.keys())
         there |= self._vouched & of_ident.keys()
         rest = [need for ident, need in of_ident.items() if ident not in there]
-        asked = [need for need in rest if self._store.is_near or travels_whole(need)]
+        asked = [need for need in rest if self._closely or travels_whole(need)]
         found = self._store.stat([need.key for need in asked])
         for need in asked:
             info = found.get(need.key)
@@ -168,7 +177,7 @@ class Survey:
         """Tell whether a whole object counts: its size fits, and it was verified since it was touched."""
         if info.size != size:
             return False
-        if not self._store.is_near or self._tokens.get(key) == info.token:
+        if not self._must_read(key, info):
             return True
         hashing = _Hashing(digest.algorithm)
         try:
@@ -180,6 +189,11 @@ class Survey:
         self._seen.record([(key, info)])
         return True
 
+    def _must_read(self, key: str, info: Info) -> bool:
+        """Tell whether an object is to be read: it was touched since it was verified, or is drawn."""
+        touched = self._store.is_near and self._read >= 0 and self._tokens.get(key) != info.token
+        return touched or self._chance.uniform(0, 100) < self._read
+
     # ---------------------------------------------------------------- packs
 
     def _in_packs(self, idents: Iterable[bytes]) -> set[bytes]:
@@ -189,7 +203,7 @@ class Survey:
             places = self._store.packs.find(asked)
             used = {place.pack for place in places.values()}
             new = used - self._looked_at
-            if not self._store.is_near or not new:
+            if not self._closely or not new:
                 self.relied.update(f"packs/{pack}" for pack in used)
                 return set(places)
             for pack in new:
@@ -199,7 +213,7 @@ class Survey:
     def _look_into(self, pack: str) -> None:
         """Find out which members of a pack are not what their idents say; one untouched since then is not read."""
         key, info = zip_key(pack), self._store.packs.zips[pack]
-        if self._tokens.get(key) == info.token:
+        if not self._must_read(key, info):
             return
         index = self._store.packs.indexes[pack]
         failures = read_packed(self._store, (Place(pack, member) for member in index), verify)
@@ -207,13 +221,6 @@ class Survey:
             self._store.packs.broken[pack] = frozenset(failures)
         else:
             self._seen.record([(key, info)])
-
-
-def verify(ident: bytes, data: bytes) -> None:
-    """Raise `CorruptData` when bytes are not those of an ident."""
-    digest, _ = digests.of_ident(ident)
-    if digests.of_bytes(digest.algorithm, data) != digest:
-        raise CorruptData("its bytes are not what its name says")
 
 
 class _Hashing(io.RawIOBase):

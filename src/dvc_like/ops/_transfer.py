@@ -27,9 +27,7 @@ class Outcome(Generic[Item]):
         self.untried: list[Item] = []
 
 
-def transfer(
-    items: Iterable[Item], work: Callable[[Item], None], jobs: int, *, at_once: int = _SLICE
-) -> Outcome[Item]:
+def transfer(items: Iterable[Item], work: Callable[[Item], None], jobs: int, *, at_once: int = _SLICE) -> Outcome[Item]:
     """Call `work` for every item, `jobs` at a time. `DvcLikeError`s are gathered, anything else stops everything.
 
     A thread takes `at_once` items at a time; 1 suits items that take long.

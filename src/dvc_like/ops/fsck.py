@@ -17,7 +17,9 @@ from ..paths import parent, show
 from ..progress import SILENT, Progress
 from ..project import Project
 from ._closure import Closure, TreeNeed, close_over, load_need
+from ._fsck_remote import RemoteChecked, check_remote
 from ._session import Session, open_session
+from ._store import open_store, remote_name
 from ._tracked import Wanted, select
 from .fetch import fetch_in
 
@@ -42,7 +44,6 @@ def fsck(
     *,
     read_data: float = 0,
     repair: bool = False,
-    remote: str | None = None,
     progress: Progress = SILENT,
 ) -> Checked:
     """Check the cache; return what was found when all is sound or was repaired, else raise `CorruptData`.
@@ -64,7 +65,7 @@ def fsck(
         done.missing = sorted(show(names[key]) for key in lost if key not in bad)
         wanting = bad | lost
         if repair and wanting:
-            _repair(session, wanted, closure, here | bad, remote)
+            _repair(session, wanted, closure, here | bad)
             closure, absent = _look_for_missing(session, wanted)
             left = (absent & here) | {key for key in bad if not session.cache.has_key(key)}
             done.repaired = len(wanting - left)
@@ -72,6 +73,33 @@ def fsck(
         done.not_fetched = _count_files(closure, absent - here - bad)
     if wanting:
         failures.append(_unsound(done, names, bad, wanting, repair=repair))
+    if failures:
+        raise gathered(failures)
+    return done
+
+
+def fsck_remote(
+    project: Project,
+    remote: str,
+    *,
+    read_data: float = 0,
+    repair: bool = False,
+    progress: Progress = SILENT,
+) -> RemoteChecked:
+    """Check that a remote has all that the workspace's targets need; return what was found, else raise `CorruptData`.
+
+    Presence and sizes are compared; `read_data` is the percentage of objects that is read as well. With `repair`,
+    what is missing or damaged there is sent again from the cache.
+    """
+    failures: list[DvcLikeError] = []
+    with open_session(project, progress, cache="shared") as session:
+        wanted = select(project, session.root, (), failures)
+        name = remote_name(project, remote)
+        try:
+            with open_store(project, name, jobs=None, create=repair, progress=progress) as store:
+                done = check_remote(session, store, wanted, read=read_data, repair=repair)
+        except DvcLikeError as error:
+            failures.append(error)
     if failures:
         raise gathered(failures)
     return done
@@ -137,7 +165,7 @@ def _count_files(closure: Closure, keys: set[str]) -> int:
     return trees + sum(need.key in keys for need in closure.files.values())
 
 
-def _repair(session: Session, wanted: list[Wanted], closure: Closure, only: set[str], remote: str | None) -> None:
+def _repair(session: Session, wanted: list[Wanted], closure: Closure, only: set[str]) -> None:
     """Bring back what is missing of these keys: from the workspace where it has the bytes, else from the remote."""
     with session.writer() as writer:
         for need in closure.files.values():
@@ -154,6 +182,6 @@ def _repair(session: Session, wanted: list[Wanted], closure: Closure, only: set[
             except OSError:
                 continue
     try:
-        fetch_in(session, wanted, remote=remote, jobs=None, only=only)
+        fetch_in(session, wanted, remote=None, jobs=None, only=only)
     except DvcLikeError as error:
         session.progress.note(f"nothing could be fetched: {error.message}")

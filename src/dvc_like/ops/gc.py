@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ..cache.store import Cache, Object
 from ..cache.trash import delete, discard, trashed
-from ..config import GRACE
+from ..config import CLOUD_GRACE, GRACE
 from ..errors import BadMeta, DvcLikeError, ProjectError, UsageError, gathered
 from ..fsutil import Dir
 from ..meta.file import SUFFIX, Meta
@@ -22,7 +22,9 @@ from ..paths import RelPath, show
 from ..progress import SILENT, Progress
 from ..project import Project
 from ._closure import TreeNeed, close_over
+from ._cloud import CloudCollected, CloudCollector
 from ._session import Session, open_session
+from ._store import open_store, remote_name
 from ._tracked import Selection, Target, Wanted, at_revisions, is_ours, walk
 
 LEAST_GRACE = 60  # seconds: with less, only --force goes on
@@ -44,6 +46,7 @@ class Collected:
     young: int = 0
     deleted: int = 0
     deleted_size: int = 0
+    cloud: CloudCollected | None = None
 
     @property
     def size(self) -> int:
@@ -56,6 +59,8 @@ def gc(
     selection: Selection,
     *,
     workspace: bool = False,
+    cloud: bool = False,
+    remote: str | None = None,
     dry_run: bool = False,
     force: bool = False,
     grace: float | None = None,
@@ -65,33 +70,11 @@ def gc(
 
     `grace` is in seconds (default `gc.grace`, else two hours); younger objects are spared, and so is what they
     refer to. Stops before anything is touched when a meta file cannot be read, history is cut off here, or
-    nothing at all would be kept.
+    nothing at all would be kept. With `cloud` (or a `remote`) that remote is collected as well: see `_cloud`.
     """
-    if not workspace and not selection.has_revisions:
-        raise UsageError(
-            "say what to keep: --workspace, --all-branches, --all-tags, --all-commits or --rev",
-            hint="`dvc-like gc --all-commits --dry-run` shows what no commit needs.",
-        )
-    if selection.has_revisions and project.git is None:
-        raise ProjectError("there is no Git here, so there are no other revisions", hint="Use --workspace alone.")
-    if project.config.find("cache.dir") is not None and not force and not dry_run:
-        raise UsageError(
-            f"the cache {project.cache_dir} is set by cache.dir: what other projects need of it is not known here",
-            hint="If no other project uses it, repeat with --force.",
-        )
     seconds = project.config.number("gc.grace", GRACE) if grace is None else grace
-    if not 0 <= seconds < float("inf"):
-        raise UsageError(f"a grace of {seconds} seconds means nothing", hint="Give a number of seconds.")
-    if seconds < LEAST_GRACE and not force and not dry_run:
-        raise UsageError(
-            f"a grace of {seconds:g} seconds also takes what another process is just adding",
-            hint="Make sure nothing else runs, then repeat with --force.",
-        )
-    if project.git is not None and project.git.is_shallow():
-        raise DvcLikeError(
-            "this is a shallow clone: its history does not show what older commits need",
-            hint="Run `git fetch --unshallow` first, or run gc in a full clone.",
-        )
+    cloud_seconds = project.config.number("gc.cloudgrace", CLOUD_GRACE) if grace is None else grace
+    _refuse_unsafe(project, selection, (seconds, cloud_seconds), workspace=workspace, force=force or dry_run)
     lock = "shared" if dry_run else "exclusive"
     with open_session(project, progress, worktree=not dry_run, cache=lock) as session:
         with session.progress.task("reading what is needed"):
@@ -109,7 +92,50 @@ def gc(
             found.kept += len(again)
         else:
             _collect(session, found, seconds)
+    if cloud or remote is not None:
+        with open_session(project, progress, cache="shared") as session:
+            found.cloud = _collect_cloud(session, roots, remote, dry_run=dry_run, grace=cloud_seconds)
     return found
+
+
+def _refuse_unsafe(
+    project: Project, selection: Selection, graces: tuple[float, float], *, workspace: bool, force: bool
+) -> None:
+    """Raise what speaks against collecting here at all."""
+    if not workspace and not selection.has_revisions:
+        raise UsageError(
+            "say what to keep: --workspace, --all-branches, --all-tags, --all-commits or --rev",
+            hint="`dvc-like gc --all-commits --dry-run` shows what no commit needs.",
+        )
+    if selection.has_revisions and project.git is None:
+        raise ProjectError("there is no Git here, so there are no other revisions", hint="Use --workspace alone.")
+    if project.config.find("cache.dir") is not None and not force:
+        raise UsageError(
+            f"the cache {project.cache_dir} is set by cache.dir: what other projects need of it is not known here",
+            hint="If no other project uses it, repeat with --force.",
+        )
+    if not 0 <= min(graces) <= max(graces) < float("inf"):
+        raise UsageError(f"a grace of {min(graces)} seconds means nothing", hint="Give a number of seconds.")
+    if min(graces) < LEAST_GRACE and not force:
+        raise UsageError(
+            f"a grace of {min(graces):g} seconds also takes what another process is just adding",
+            hint="Make sure nothing else runs, then repeat with --force.",
+        )
+    if project.git is not None and project.git.is_shallow():
+        raise DvcLikeError(
+            "this is a shallow clone: its history does not show what older commits need",
+            hint="Run `git fetch --unshallow` first, or run gc in a full clone.",
+        )
+
+
+def _collect_cloud(
+    session: Session, roots: list[Wanted], remote: str | None, *, dry_run: bool, grace: float
+) -> CloudCollected:
+    name = remote_name(session.project, remote)
+    with open_store(session.project, name, jobs=None, create=False, progress=session.progress) as store:
+        collector = CloudCollector(session, store, _names(session), dry_run=dry_run, grace=grace)
+        with session.progress.task("collecting"):
+            return collector.run(roots)
 
 
 def undo(project: Project, *, progress: Progress = SILENT) -> int:

@@ -21,6 +21,7 @@ from ..progress import SILENT, Progress, Task
 from ..project import Project
 from ..workspace.index import Present, make_row
 from ..workspace.scan import Folder, file_kind, missing, read_content, trusted_signature
+from ._on_remote import OnRemote, on_remotes
 from ._session import Session, open_session
 from ._tracked import Target, Wanted, select
 from ._trees import Pair, load_entry, pairs, root_entry
@@ -37,12 +38,13 @@ class Change(NamedTuple):
 
 
 class TargetStatus(NamedTuple):
-    """One target: its changes, whether its objects are in the cache, and what could not be found out."""
+    """One target: its changes, whether its object is in the cache, why it is unknown, and what a remote lacks of it."""
 
     target: Target
     changes: tuple[Change, ...]
     cached: bool
     problem: DvcLikeError | None = None
+    remote: OnRemote | None = None
 
     @property
     def state(self) -> str:
@@ -61,16 +63,22 @@ def status(
     project: Project,
     targets: tuple[str, ...] = (),
     *,
+    cloud: bool = False,
+    remote: str | None = None,
     failures: list[DvcLikeError] | None = None,
     progress: Progress = SILENT,
 ) -> list[TargetStatus]:
-    """Compare targets (default: all) of the workspace with their meta files.
+    """Compare targets (default: all) of the workspace with their meta files, with `cloud` (or a `remote`) also there.
 
     What cannot be read is added to `failures`; when that is None it is raised once all has been looked at.
     """
     wrong: list[DvcLikeError] = [] if failures is None else failures
     with open_session(project, progress, reading=True) as session:
-        found = [_compare(session, wanted) for wanted in select(project, session.root, targets, wrong)]
+        wanted = select(project, session.root, targets, wrong)
+        found = [_compare(session, one) for one in wanted]
+        if cloud or remote is not None:
+            there = on_remotes(session, wanted, remote)
+            found = [one._replace(remote=what) for one, what in zip(found, there, strict=True)]
     wrong += [one.problem for one in found if one.problem is not None]
     if wrong and failures is None:
         raise gathered(wrong)

@@ -124,16 +124,10 @@ class Pending:
 
     def _name_if_free(self, temp: str, key: str) -> None:
         """Give a name that nobody has; when somebody has it, throw the file away."""
-        top = self._top
         try:
-            top.link(temp, key)
+            self._top.rename_new(temp, key)
         except FileExistsError:
-            pass
-        except OSError:  # no hard links here: then two who come at one moment may both succeed, as `once` allows
-            if not top.exists(key):
-                top.rename(temp, key)
-                return
-        self.discard(temp)
+            self.discard(temp)
 
     def _to_disk(self, names: Iterable[str]) -> None:
         names = tuple(names)
