@@ -48,6 +48,13 @@ def test_files_bytes_rate_and_time_left(printed: Printed) -> None:
         assert printed() == "adding:  25%  500/2,000 files  10.0 MB of 40.0 MB  1.0 MB/s  0:00:30 left"
 
 
+def test_many_small_files_beside_a_large_one_count_as_work(printed: Printed) -> None:
+    with Bars().task("fetching") as task:
+        task.expect(files=20_001, size=2_000_000_000)
+        task.advance(files=10_000, size=20_000_000)
+        assert printed().startswith("fetching:  36%  ")  # of the bytes it is 1 %
+
+
 def test_what_is_to_come_need_not_be_known(printed: Printed) -> None:
     with Bars().task("comparing") as task:
         task.advance(files=1500)

@@ -15,6 +15,7 @@ from .words import human_size
 _PATIENCE = 0.4  # seconds before anything is shown
 _EVERY_TERMINAL = 0.1
 _EVERY_LINE = 10.0
+_FILE = 256 << 10  # a file more takes about as long as so many bytes more
 _NARROW, _WIDE = 80, 100  # columns: below the one not all fits, from the other on a bar fits too
 _ROOM = 3  # columns left free, where a terminal echoes ^C: a full line would wrap, and could not be wiped out
 
@@ -114,11 +115,11 @@ class _Task:
                 print("  ".join(filter(None, words)), file=sys.stderr, flush=True)
 
     def _share(self) -> float | None:
-        """Return how much is done: by bytes where all that come are known, else by files."""
-        for done, whole in ((self._size, self._all_size), (self._files, self._all_files)):
-            if whole and done <= whole:
-                return done / whole
-        return None
+        """Return how much is done; bytes count where all that come are known."""
+        known = self._size <= self._all_size
+        done = self._files * _FILE + (self._size if known else 0)
+        whole = self._all_files * _FILE + (self._all_size if known else 0)
+        return done / whole if whole and done <= whole else None
 
     def _counts(self, now: float, *, short: bool = False) -> list[str]:
         """Return files, bytes and rate, as far as they say something and there is room."""
