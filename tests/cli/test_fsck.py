@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from tests.cli.place import Place, objects_in, past_the_tick, unlock
+from tests.cli.place import Place, key_of, objects_in, past_the_tick, unlock
 from tests.cli.stores import unsound
 from tests.conftest import Cli
 
@@ -232,6 +233,14 @@ def test_a_repair_brings_back_what_was_here_and_no_more(part: Place, cli: Cli, a
     assert found["not_fetched"] == 2
     assert len(objects_in(part.cache)) == 3
     assert part.cached("bbb").read_text() == "bbb"
+
+
+def test_what_stays_lost_below_a_listing_that_came_back_is_named(part: Place, store: Path, cli: Cli) -> None:
+    shutil.rmtree(part.cache / "files")
+    shutil.rmtree(part / "data")
+    (store / key_of("bbb")).unlink()
+    done = cli("fsck", "--repair", "--json", code=7).json
+    assert done["error"]["details"] == ["missing: data/sub/b"]
 
 
 def test_a_damaged_object_that_was_only_fetched_is_repaired(part: Place, cli: Cli) -> None:

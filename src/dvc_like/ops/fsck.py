@@ -59,14 +59,14 @@ def fsck(
         here = session.index.keys()
         closure, absent = _look_for_missing(session, wanted)
         lost = absent & here
-        names = {need.key: str(need.path) for need in closure.files.values()}
-        names.update({need.key: f"{need.path}/" for level in closure.levels for need in level})
+        names = _names(closure)
         done.damaged = sorted(show(names.get(key, key)) for key in bad)
         done.missing = sorted(show(names[key]) for key in lost if key not in bad)
         wanting = bad | lost
         if repair and wanting:
             _repair(session, wanted, closure, here | bad)
             closure, absent = _look_for_missing(session, wanted)
+            names.update(_names(closure))  # a listing that came back names what it lists
             left = (absent & here) | {key for key in bad if not session.cache.has_key(key)}
             done.repaired = len(wanting - left)
             wanting = left
@@ -105,6 +105,13 @@ def fsck_remote(
     return done
 
 
+def _names(closure: Closure) -> dict[str, str]:
+    """Return a path for the key of every object that is known to be needed."""
+    names = {need.key: str(need.path) for need in closure.files.values()}
+    names.update({need.key: f"{need.path}/" for level in closure.levels for need in level})
+    return names
+
+
 def _unsound(done: Checked, names: dict[str, str], bad: set[str], wanting: set[str], *, repair: bool) -> CorruptData:
     def lines(word: str, keys: set[str]) -> tuple[str, ...]:
         return tuple(sorted(f"{word}: {show(names.get(key, key))}" for key in keys))
@@ -124,8 +131,9 @@ def _check_objects(session: Session, done: Checked, percent: float) -> set[str]:
     bad = set()
     chance = random.Random(0 if percent >= 100 else None)
     with session.progress.task("checking") as task:
-        for item in list(session.cache.objects()):
-            task.expect(files=1, size=item.size)
+        items = list(session.cache.objects())
+        task.expect(files=len(items), size=sum(item.size for item in items))
+        for item in items:
             before = len(session.cache.set_aside)
             sound = _is_sound(session.cache, item, read=chance.uniform(0, 100) < percent)
             if not sound or len(session.cache.set_aside) > before:
