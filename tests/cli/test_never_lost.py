@@ -161,3 +161,19 @@ def test_trees_whose_children_did_not_arrive_are_not_put(
     monkeypatch.undo()
     place.push()
     assert set(contents_of(store)) == set(objects_in(place.cache))
+
+
+@pytest.mark.parametrize("verb", ["add", "commit"])
+def test_what_the_user_wrote_into_a_meta_file_survives(place: Place, verb: str) -> None:
+    place.write({"data/a": "1"})
+    place.add("data")
+    own = "# from the first flight\nversion: 1.10  # not 1.1\nlabels: [a,   b]\n"
+    with (place / "data.meta").open("a") as file:
+        file.write(own)
+    place.write({"data/a": "two"})
+    getattr(place, verb)("data")
+    text = (place / "data.meta").read_text()
+    assert text.endswith("files: 1\n" + own)
+    assert "size: 3\n" in text
+    getattr(place, verb)("data")
+    assert (place / "data.meta").read_text() == text

@@ -58,6 +58,24 @@ def load(data: bytes, max_depth: int) -> Any:
         raise ValueError(" ".join(str(error).split())) from None
 
 
+def spans(data: bytes) -> list[tuple[str, int, int, int]] | None:
+    """Return where each top-level key of a loadable document stands: (key, its line, the last line, the column behind).
+
+    Lines and columns count from 0. None when the keys do not stand at the beginning of lines of their own.
+    """
+    import yaml
+
+    root = yaml.compose(data, Loader=_loader())
+    if not isinstance(root, yaml.MappingNode) or root.flow_style or not root.value:
+        return None
+    found = []
+    for key, value in root.value:
+        if key.start_mark.column or key.start_mark.line != key.end_mark.line:
+            return None
+        found.append((str(key.value), key.start_mark.line, value.end_mark.line, value.end_mark.column))
+    return found
+
+
 def dump(document: dict[str, Any]) -> str:
     """Return `document` as YAML, keys in the order given."""
     import yaml

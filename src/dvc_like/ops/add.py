@@ -17,7 +17,8 @@ from ..cache.place import Placer
 from ..digest import Digest
 from ..errors import DvcLikeError, UnsafePath, UsageError, gathered
 from ..fsutil import Dir
-from ..meta.file import SUFFIX, Meta, encode
+from ..meta.file import MAX_SIZE, SUFFIX, Meta
+from ..meta.rewrite import rewrite
 from ..meta.tree import EXECUTABLE, Entry
 from ..paths import RelPath, join, show
 from ..progress import SILENT, Progress
@@ -265,8 +266,16 @@ def _point(session: Session, job: _Job, entry: Entry, stored: int) -> Added:
             gitignore.add(folder, [name], aside)
         if old == meta:
             return Added(target, "unchanged", stored)
-        folder.write(name + SUFFIX, encode(meta), aside=aside)
+        folder.write(name + SUFFIX, rewrite(meta, _present(folder, name + SUFFIX)), aside=aside)
     return Added(target, "added" if old is None else "updated", stored)
+
+
+def _present(folder: Dir, name: str) -> bytes:
+    """Return the meta file as it is now, empty when there is none."""
+    try:
+        return folder.read(name, MAX_SIZE)
+    except FileNotFoundError:
+        return b""
 
 
 def _stage(session: Session, added: list[Added]) -> None:
