@@ -80,7 +80,7 @@ class Builder:
         row, name = seen.row, seen.path.rpartition("/")[2]
         distrust = distrust or self._force or row is None or not row.stored
         distrust = distrust or (row is not None and not self._cache.has_tree(parse(row.tree)))
-        if row is not None and seen.clean and not distrust and base in (None, row.tree):
+        if row is not None and seen.clean and not distrust and base in (None, row.tree) and self._is_listed(seen):
             return Entry(name, FOLDER, row.size, row.tree, row.files)
         recorded = {} if distrust else self._recorded(seen, depth)
         known = set(row.names) | set(row.folders) if row is not None else set()
@@ -100,6 +100,13 @@ class Builder:
                 entries.append(entry)  # never checked out here, so its absence says nothing
                 absent += entry.files
         return self._finish(seen, entries, present, absent)
+
+    def _is_listed(self, seen: Folder) -> bool:
+        """Tell whether the cache has the tree of every folder below: one look each. The files are too many for that."""
+        return all(
+            below.row is not None and self._cache.has_tree(Digest(below.row.tree)) and self._is_listed(below)
+            for below in seen.folders.values()
+        )
 
     def _recorded(self, seen: Folder, depth: int) -> dict[str, Entry]:
         """Return the entries of the tree the index knows, for the files that need not be read again."""
