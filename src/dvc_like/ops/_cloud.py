@@ -70,6 +70,8 @@ class CloudCollector:
     def run(self, ours: list[Wanted]) -> CloudCollected:
         """Delete what was condemned long enough ago, then condemn what nothing needs now."""
         store = self._store
+        if not store.identity:
+            return self.done  # nobody ever pushed there
         store.look()
         if store.packs.damaged:
             raise CorruptData(
@@ -150,6 +152,8 @@ class CloudCollector:
             if not self._dry_run and not self._delete(one, doomed):
                 continue  # spared meanwhile: the next gc looks again
             self.done.deleted += doomed
+            for gone in doomed:
+                whole.pop(gone.key, None)
 
     def _delete(self, one: Condemned, doomed: list[Doomed]) -> bool:
         backend = self._store.backend
@@ -196,8 +200,9 @@ class CloudCollector:
             there = index is not None and packs.is_there(pack)
             live = {member.ident for member in index.find(needed)} if index is not None and there else set()
             if live and index is not None:
-                bytes_live = sum(member.length for member in index if member.ident in live)
-                if PREFIX + pack in doomed or bytes_live * 2 >= packs.zips[pack].size or not self._rewrite(pack, live):
+                needed_bytes = sum(member.length for member in index if member.ident in live)
+                is_worth_it = needed_bytes * 2 < sum(member.length for member in index)
+                if PREFIX + pack in doomed or not is_worth_it or not self._rewrite(pack, live):
                     self.done.kept += len(live)
                     continue
             names.append(PREFIX + pack)

@@ -66,7 +66,8 @@ def raise_failures(verb: str, done: Fetched, wrong: list[DvcLikeError]) -> None:
     """Raise what went wrong with targets and transfers, if anything did."""
     wrong += done.unknown
     if done.failures or done.untried:
-        wrong.append(as_error(verb, done.failures, done.objects, done.untried))
+        # In front: what did not come is the cause of what could not be placed.
+        wrong.insert(0, as_error(verb, done.failures, done.objects, done.untried))
     if wrong:
         raise gathered(wrong)
 
