@@ -129,14 +129,22 @@ _KEYS: dict[str, dict[str, Key]] = {
         "region": Key(_text),
         "profile": Key(_text),
         "endpointurl": Key(_text),
-        "access_key_id": Key(_text, tracked=False),
-        "secret_access_key": Key(_text, tracked=False),
-        "session_token": Key(_text, tracked=False),
+        "pathstyle": Key(_one_of("auto", "true", "false")),
+        "nosign": Key(_flag),
+        "checksums": Key(_one_of("auto", "required-only")),
+        "sse": Key(_text),
+        "ssekmskeyid": Key(_text),
+        "acl": Key(_text),
+        "storageclass": Key(_text),
+        "accesskeyid": Key(_text, tracked=False),
+        "secretaccesskey": Key(_text, tracked=False),
+        "sessiontoken": Key(_text, tracked=False),
         "credentialpath": Key(_path, tracked=False),
         "verify": Key(_text, tracked=False),
         "proxy": Key(_text, tracked=False),
     },
 }
+_PRIVATE_ACLS = ("private", "bucket-owner-read", "bucket-owner-full-control")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -230,7 +238,8 @@ def split_name(name: str) -> tuple[str, str, str]:
     """Return section, subsection and key of ``core.remote`` or ``remote.storage.url``; check they exist."""
     section, _, rest = name.partition(".")
     subsection, _, key = rest.rpartition(".")
-    section, key = section.lower(), key.lower()
+    section = section.lower()
+    key = gitconfig.plain_key(key)
     keys = _KEYS.get(section)
     if keys is None or key not in keys or bool(subsection) != (section == "remote"):
         near = {section: keys} if keys else _KEYS
@@ -278,6 +287,8 @@ def check_tracked(section: str, key: str, value: str) -> str | None:
         host = re.sub(r"^http:/*(?:[^/@]*@)?(\[[^\]]*\]|[^:/]*).*", r"\1", value, flags=re.I).lower()
         if host not in ("localhost", "127.0.0.1", "[::1]"):
             return "is a plain http endpoint on another machine: allow it in the local configuration"
+    if key == "acl" and value.lower() not in _PRIVATE_ACLS:
+        return "would let others read what you push: allow it in the local configuration"
     if key in ("url", "endpointurl") and re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*:[^/]*@", value):
         return "holds a password: put it into the local configuration"
     return None

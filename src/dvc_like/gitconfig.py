@@ -17,6 +17,19 @@ _KEY = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)[ \t]*")
 _BLANK = " \t\r\n"  # what Git's parser takes for white space, and nothing that Unicode adds to it
 
 
+# Git knows no ``_`` in keys; people write these all the same, as they know them from elsewhere.
+_SPELLINGS = (
+    *("access_key_id", "secret_access_key", "session_token", "sse_kms_key_id", "storage_class", "no_sign"),
+    *("path_style", "endpoint_url"),
+)
+_PLAIN = {spelling: spelling.replace("_", "") for spelling in _SPELLINGS}
+
+
+def plain_key(key: str) -> str:
+    """Return a key in the spelling that is stored."""
+    return _PLAIN.get(key.lower(), key.lower())
+
+
 class Found(NamedTuple):
     """One setting, and the characters of the text that it takes up."""
 
@@ -56,7 +69,7 @@ def parse(text: str, path: str) -> tuple[list[Found], list[Header]]:
             if match is None or not headers:
                 raise _unreadable(text, at, path)
             value, end = _value(text, match.end(), path)
-            found.append(Found(headers[-1].prefix + match[1].lower(), value, at, end))
+            found.append(Found(headers[-1].prefix + plain_key(match[1]), value, at, end))
             at = end
     return found, headers
 

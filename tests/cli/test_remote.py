@@ -115,7 +115,7 @@ def test_modify_sets_and_unsets(bare: Place, cli: Cli) -> None:
     assert cli("remote", "modify", "storage", "jobs", "4", "--json").json["schema"] == "dvc-like/remote-modify/1"
 
 
-@pytest.mark.parametrize("option", ["access_key_id", "secret_access_key", "session_token", "credentialpath", "proxy"])
+@pytest.mark.parametrize("option", ["access_key_id", "secret_access_key", "sessiontoken", "credentialpath", "proxy"])
 def test_secrets_go_into_untracked_files_only(bare: Place, cli: Cli, option: str) -> None:
     cli("remote", "add", "-d", "storage", "s3://bucket")
     done = cli("remote", "modify", "storage", option, "s3cr3t", code=2)
@@ -127,6 +127,44 @@ def test_secrets_go_into_untracked_files_only(bare: Place, cli: Cli, option: str
     assert (bare / ".dvc-like/config.local").stat().st_mode & 0o077 == 0
     if "proxy" not in option and "path" not in option:
         assert "s3cr3t" not in cli("remote", "list", "--json").out
+
+
+def test_underscores_are_not_written_since_git_could_not_read_them(bare: Place, cli: Cli) -> None:
+    cli("remote", "add", "-d", "s", "s3://bucket")
+    cli("remote", "modify", "--local", "s", "Access_Key_ID", "k")
+    cli("config", "--local", "remote.s.secret_access_key", "x")
+    cli("remote", "modify", "s", "storage_class", "STANDARD_IA")
+    assert config_of(bare, "config.local") == '[remote "s"]\n\taccesskeyid = k\n\tsecretaccesskey = x\n'
+    assert bare.git("config", "-f", str(bare / ".dvc-like/config.local"), "remote.s.accesskeyid") == "k"
+    assert bare.git("config", "-f", str(bare / ".dvc-like/config"), "remote.s.storageclass") == "STANDARD_IA"
+    assert cli("config", "remote.s.access_key_id").out == cli("config", "remote.s.accesskeyid").out == "k\n"
+
+
+def test_a_file_with_underscores_is_read_and_mended_when_it_is_changed(bare: Place, cli: Cli) -> None:
+    path = bare / ".dvc-like/config.local"
+    path.write_text('[remote "s"]\n\turl = s3://b\n\taccess_key_id = old\n\tsession_token = t\n')
+    assert cli("config", "remote.s.accesskeyid").out == "old\n"
+    assert cli("remote", "list", "--json").json["remotes"]["s"] == {
+        "url": "s3://b",
+        "accesskeyid": "***",
+        "sessiontoken": "***",
+    }
+    cli("remote", "modify", "--local", "s", "accesskeyid", "new")
+    cli("remote", "modify", "--local", "--unset", "s", "session_token")
+    assert path.read_text() == '[remote "s"]\n\turl = s3://b\n\taccesskeyid = new\n'
+
+
+def test_a_password_of_a_proxy_is_not_listed(bare: Place, cli: Cli) -> None:
+    cli("remote", "add", "-d", "s", "s3://bucket")
+    cli("remote", "modify", "--local", "s", "proxy", "http://me:s3cr3t@proxy:3128")
+    assert "s3cr3t" not in cli("remote", "list", "--json").out
+
+
+def test_the_tracked_file_makes_nothing_public(bare: Place, cli: Cli) -> None:
+    cli("remote", "add", "-d", "s", "s3://bucket")
+    assert "read what you push" in cli("remote", "modify", "s", "acl", "public-read", code=2).err
+    cli("remote", "modify", "s", "acl", "bucket-owner-full-control")
+    cli("remote", "modify", "--local", "s", "acl", "public-read")
 
 
 def test_a_password_in_a_url_is_never_tracked_nor_shown(bare: Place, cli: Cli) -> None:
@@ -166,7 +204,7 @@ def test_rename_moves_options_and_default_at_both_levels(bare: Place, cli: Cli) 
     cli("remote", "modify", "--local", "old", "access_key_id", "k")
     cli("remote", "rename", "old", "new")
     assert config_of(bare) == '[core]\n\tremote = new\n[remote "new"]\n\turl = /mnt/x\n\tjobs = 3\n'
-    assert config_of(bare, "config.local") == '[remote "new"]\n\taccess_key_id = k\n'
+    assert config_of(bare, "config.local") == '[remote "new"]\n\taccesskeyid = k\n'
     cli("remote", "rename", "old", "other", code=3)
     cli("remote", "add", "third", "/mnt/y")
     cli("remote", "rename", "third", "new", code=3)

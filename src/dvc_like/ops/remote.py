@@ -50,11 +50,11 @@ def _normalise(project: Project, url: str) -> str:
 def modify(project: Project, name: str, option: str, value: str | None, *, level: str = "project") -> None:
     """Set an option of a remote, or with None unset it."""
     _known(project, name)
-    option = option.lower()
-    if option == "url" and value is not None:
+    setting = split(f"remote.{name}.{option}")
+    if setting.endswith(".url") and value is not None:
         check_url(value)
         value = _normalise(project, value)
-    set_setting(project.config, split(f"remote.{name}.{option}"), value, level=level)
+    set_setting(project.config, setting, value, level=level)
 
 
 def remove(project: Project, name: str) -> None:
@@ -104,9 +104,9 @@ def set_default(project: Project, name: str | None, *, level: str = "project") -
 
 def listing(project: Project) -> dict[str, dict[str, str]]:
     """Return every remote with its options; what is secret in them is masked."""
-    secret = {"secret_access_key", "session_token", "access_key_id"}
+    secret, urls = {"secretaccesskey", "sessiontoken", "accesskeyid"}, {"url", "endpointurl", "proxy"}
     return {
-        name: {key: "***" if key in secret else redact(text) if key == "url" else text for key, text in options.items()}
+        name: {key: "***" if key in secret else redact(text) if key in urls else text for key, text in options.items()}
         for name, options in project.config.remotes().items()
     }
 
