@@ -22,9 +22,10 @@ BUILT_IN = {
     "": "dvc_like.remote.local:open_url",
     "file": "dvc_like.remote.local:open_url",
     "memory": "dvc_like.remote.memory:open_url",
+    "s3": "dvc_like.remote.s3:open_url",
 }
 #: Kinds that people will ask for and that this version leaves to plug-ins.
-KNOWN_SCHEMES = ("s3", "gdrive")
+KNOWN_SCHEMES = ("gdrive",)
 ENTRY_POINTS = "dvc_like.backends"
 
 # Two characters at least, so that the drive letter of a Windows path is no scheme.
