@@ -21,6 +21,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["tests.servers.fixtures"]
+
 #: (kind, executable, bytes of a file or target of a link); kind is "file", "link", "folder" or "other".
 Node = tuple[str, bool, "bytes | str"]
 

@@ -1,0 +1,110 @@
+"""Fixtures: S3 servers over http and https, fresh buckets on them, and the proxy that breaks requests.
+
+Nothing is started before a test asks for it. The workers of one run share the servers. What cannot be had is skipped,
+naming what is missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import rclone, swift
+from .certificate import Certificate, make_certificate
+from .proxy import Proxy
+from .s3 import Bucket, S3Server
+from .tools import Missing
+
+_RUNNING = {"swift": swift.running, "rclone": rclone.running}
+
+
+@contextlib.contextmanager
+def _or_skip() -> Iterator[None]:
+    try:
+        yield
+    except Missing as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run know."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "servers"
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """A certificate for 127.0.0.1 that nobody trusts but who is told to."""
+    with _or_skip():
+        return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+def _serve(name: str, folder: Path) -> Iterator[S3Server]:
+    pytest.importorskip("boto3", reason="boto3 is not installed (extra s3)")
+    with contextlib.ExitStack() as stack:
+        with _or_skip():
+            server = stack.enter_context(_RUNNING[name](folder / name))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def swift_server(_shared_folder: Path) -> Iterator[S3Server]:
+    """Swift over http."""
+    yield from _serve("swift", _shared_folder)
+
+
+@pytest.fixture(scope="session")
+def rclone_server(_shared_folder: Path) -> Iterator[S3Server]:
+    """`rclone serve s3` over http."""
+    yield from _serve("rclone", _shared_folder)
+
+
+@pytest.fixture(scope="session")
+def swift_https(swift_server: S3Server, certificate: Certificate) -> Iterator[S3Server]:
+    """Swift over https."""
+    with Proxy(swift_server.endpoint, certificate=certificate) as front:
+        yield swift_server.at(front.url, certificate.bundle)
+
+
+@pytest.fixture(scope="session")
+def rclone_https(rclone_server: S3Server, certificate: Certificate) -> Iterator[S3Server]:
+    """`rclone serve s3` over https."""
+    with Proxy(rclone_server.endpoint, certificate=certificate) as front:
+        yield rclone_server.at(front.url, certificate.bundle)
+
+
+@pytest.fixture(params=["swift_server", "swift_https", "rclone_server", "rclone_https"])
+def any_s3(request: pytest.FixtureRequest) -> S3Server:
+    """Each of the servers, over http and https."""
+    found: S3Server = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def new_bucket() -> Iterator[Callable[[S3Server], Bucket]]:
+    """Make a fresh bucket: ``new_bucket(swift_server)``. Its objects are removed after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make(server: S3Server) -> Bucket:
+            made = Bucket(server)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def proxy_to() -> Iterator[Callable[..., Proxy]]:
+    """Put a proxy before a server: ``proxy_to(swift_server)``; options are those of `Proxy`."""
+    with contextlib.ExitStack() as stack:
+
+        def make(server: S3Server, **options: Any) -> Proxy:
+            return stack.enter_context(Proxy(server.endpoint, **options))
+
+        yield make
