@@ -21,7 +21,7 @@ from ..paths import show
 from .base import Backend, Capabilities, Info, Sink, check_key, check_prefix, is_key
 from .s3_errors import CONFLICT, NO_RANGE, NO_TRAILERS, NOT_IMPLEMENTED, code_of, refused, told
 from .s3_options import CONCURRENCY, Options, make_client, parse
-from .s3_upload import AT_ONCE, Settings, Source, Window, send_parts, sweep_uploads
+from .s3_upload import AT_ONCE, PART, Settings, Source, Window, send_parts, sweep_uploads
 
 PIECE = 1 << 20  # what is handed to a sink at a time
 BIG = 64 << 20  # sent in parts from this size on
@@ -121,7 +121,7 @@ class S3Backend(Backend):
         full = self._prefix + key
         if data.size >= BIG:
             at_once = min(AT_ONCE, self._options.jobs)
-            settings = Settings(of_object, "CRC32" if newer else None, once, at_once)
+            settings = Settings(of_object, "CRC32" if newer else None, once, at_once, PART)
             return send_parts(self._ask, full, data, settings)
         small = data.size <= _IN_MEMORY
         body = b"".join(data.pieces(0, data.size)) if small else Window(data, 0, data.size)
@@ -154,8 +154,7 @@ class S3Backend(Backend):
                     return  # begins behind the end, or there is nothing in it
                 raise
             self._seen = True
-            status = answer["ResponseMetadata"]["HTTPStatusCode"]
-            skip = start if ranged and status == 200 else 0  # a store that knows no ranges sends everything
+            skip = 0 if answer.get("ContentRange") else start  # a store that knows no ranges sends everything
             self._receive(answer["Body"], name, sink, skip, sys.maxsize if length is None else length)
 
     @staticmethod

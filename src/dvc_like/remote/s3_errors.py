@@ -250,7 +250,7 @@ def _unreachable(error: Exception, place: str) -> RemoteError | None:
         )
     if isinstance(error, e.SSLError) and ("WRONG_VERSION" in cause or "HTTP_REQUEST" in cause):
         return RemoteDenied(f"{place}: the endpoint does not speak https", hint="Correct endpointurl (http://...).")
-    if isinstance(error, e.HTTPClientError) and re.search(r"CA bundle|No such file|PEM|X509", cause):
+    if isinstance(error, e.SSLError | e.HTTPClientError) and re.search(r"CA bundle|No such file|PEM|X509", cause):
         return RemoteDenied(f"{place}: the certificates of `verify` cannot be read", hint="Correct the path there.")
     if isinstance(error, e.ProxyConnectionError):
         return RemoteUnavailable(

@@ -138,8 +138,8 @@ class Settings(NamedTuple):
     of_object: dict[str, str]
     algorithm: str | None
     once: bool
-    at_once: int = AT_ONCE
-    part_size: int = PART
+    at_once: int
+    part_size: int
 
 
 def send_parts(ask: Ask, key: str, source: Source, settings: Settings) -> None:
@@ -193,7 +193,11 @@ def _send_missing(
             return None
         length = lengths[number - 1]
         body = Window(source, (number - 1) * lengths[0], length)
-        answer = ask("upload_part", Key=key, UploadId=upload, PartNumber=number, Body=body, **sums)
+        try:
+            answer = ask("upload_part", Key=key, UploadId=upload, PartNumber=number, Body=body, **sums)
+        except BaseException:
+            stop.set()  # at once, before this thread takes the next part
+            raise
         return number, _receipt(number, answer)
 
     failures: list[DvcLikeError] = []
@@ -203,7 +207,6 @@ def _send_missing(
                 try:
                     done = future.result()
                 except DvcLikeError as error:
-                    stop.set()
                     failures.append(error)
                 else:
                     if done is not None:
@@ -280,7 +283,12 @@ def uploads(ask: Ask, prefix: str) -> Iterator[dict[str, Any]]:
     """Yield the unfinished uploads whose key begins with `prefix`, each with the store's own time as ``Now``."""
     marker: dict[str, str] = {}
     while True:
-        answer = ask("list_multipart_uploads", Prefix=prefix, **marker)
+        try:
+            answer = ask("list_multipart_uploads", Prefix=prefix, **marker)
+        except RemoteError as error:
+            if code_of(error) != "NoSuchUpload":
+                raise
+            return  # how some stores say that there is none
         for one in answer.get("Uploads", ()):
             yield {**one, "Now": _now(answer)}
         following = {
