@@ -1,8 +1,9 @@
-"""The tutorial and the how-to pages are run as they stand, with real git and the real command.
+"""The tutorial, the how-to pages and those of the remotes are run as they stand, with real git and the real command.
 
 A page is one script: its ``sh`` blocks run in their order in one shell, in an empty folder, and the first command that
 fails ends it. An ``output`` block is what the block before it prints; ``...`` stands for anything. Blocks in an HTML
-comment that begins with ``sh`` run too, unseen by readers. Blocks of other kinds (``text``) are not run.
+comment that begins with ``sh`` run too, unseen by readers. Blocks of other kinds are not run: ``text`` for what needs a
+cloud.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "docs/tutorial.md", *sorted((ROOT / "docs/how-to").glob("*.md"))]
+FOLDERS = ("how-to", "remotes")
+PAGES = [ROOT / "docs/tutorial.md", *(page for name in FOLDERS for page in sorted((ROOT / "docs" / name).glob("*.md")))]
 BLOCK = re.compile(r"^(?:```(\w+)\n(.*?)^```|<!-- (sh)\n(.*?)^-->)$", re.M | re.S)
 MARK = "@@ block"
 

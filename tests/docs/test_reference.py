@@ -379,6 +379,7 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     run("remote", "rename", "other", "another")
     run("remote", "remove", "another")
     run("remote", "default")
+    run("remote", "test")
     run("status", "--cloud")
     run("push")
     run("status", "--cloud")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from ..errors import RemoteError
 from ..ops import remote as remotes
+from ..ops.remote_test import try_remote
 from ..paths import show
 from ..project import Project
 from .command import COMMON, CONTEXT, level_option, pass_console
@@ -21,7 +23,7 @@ from .console import Console
 def command() -> None:
     """Name the places where data goes.
 
-    Only records settings; nothing is contacted before the first push or pull.
+    Only records settings, and contacts nothing, but for `remote test`.
     """
 
 
@@ -128,5 +130,49 @@ def default_remote(console: Console, name: str | None, unset: bool, level: str |
     console.document("remote-default", {"default": name})
 
 
-for _made in (add, list_remotes, modify, remove, rename, default_remote):
+@make_command(
+    "test",
+    examples="""
+    dvc-like remote test
+    dvc-like remote test storage
+    """,
+)
+@click.argument("name", required=False)
+@pass_console
+def test(console: Console, name: str | None) -> None:
+    """Try whether remote NAME, or the default one, can be used.
+
+    A small object is written below tests/, read, listed and deleted again. What does not work is named, with what to
+    do about it; the exit code is then 6.
+    """
+    tested = try_remote(Project.find(), name, progress=console.progress)
+    console.document(
+        "remote-test",
+        {
+            "name": tested.name,
+            "url": tested.url,
+            "store": tested.store or None,
+            "steps": [
+                {"name": step.name, "ok": step.ok, "problem": step.problem, "hint": step.hint} for step in tested.steps
+            ],
+        },
+    )
+    console.say(f"remote {tested.name}: {show(tested.url)}")
+    for step in tested.steps:
+        console.say(f"  {step.name:<13} {show(step.problem) or 'ok'}", style="" if step.ok else "red")
+        if step.hint:
+            console.say(f"  {'':<13} {show(step.hint)}")
+    if tested.ok:
+        note = "a store is there" if tested.store else "empty: the first push makes a store of it"
+        console.say(f"All of it works ({note}).")
+        return
+    failed = [step for step in tested.steps if not step.ok]
+    raise RemoteError(
+        f"remote {tested.name}: cannot {failed[0].name}: {failed[0].problem}",
+        hint=failed[0].hint,
+        details=tuple(f"{step.name}: {step.problem}" for step in failed[1:]),
+    )
+
+
+for _made in (add, list_remotes, modify, remove, rename, default_remote, test):
     command.add_command(_made)
