@@ -24,7 +24,7 @@ from .s3_options import CONCURRENCY, Options, make_client, parse
 from .s3_upload import AT_ONCE, PART, Settings, Source, Window, send_parts, sweep_uploads
 
 PIECE = 1 << 20  # what is handed to a sink at a time
-BIG = 64 << 20  # sent in parts from this size on
+BIG = 96 << 20  # sent in parts from this size on: seven requests and more, so the biggest pack is still below it
 BATCH = 1000  # keys that S3 deletes with one request
 _IN_MEMORY = 1 << 20
 _GONE = ("NoSuchKey", "404", "NotFound")
@@ -87,7 +87,7 @@ class S3Backend(Backend):
     # ---------------------------------------------------------------- putting
 
     def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
-        """Send with one request, or from 64 MiB on in parts. It is durable then; the label is not used."""
+        """Send with one request, or from 96 MiB on in parts. It is durable then; the label is not used."""
         check_key(key)
         data = Source(source)
         try:
