@@ -1,9 +1,9 @@
 """The content-addressed store: look up, read, verify, set aside, move to the trash.
 
 Owns the layout ``files/<algorithm>/<2>/<rest>`` below the cache folder (specified in ``docs/format.md``), with ``tmp/``
-(marks of running writers), ``bad/`` (damaged objects) and ``trash/`` (what gc took out) beside it. Objects come in
-through `cache.writer`. It knows neither workspace nor remotes, and takes no object's word: what has no valid
-record in `Trust` is hashed before it is used.
+(marks of running writers), ``partial/`` (objects half received), ``bad/`` (damaged objects) and ``trash/`` (what gc
+took out) beside it. Objects come in through `cache.writer`. It knows neither workspace nor remotes, and takes no
+object's word: what has no valid record in `Trust` is hashed before it is used.
 """
 
 from __future__ import annotations
@@ -260,7 +260,7 @@ def _verify(fd: int, digest: Digest) -> bytes | None:
 def _refuse_links(root: str) -> None:
     """Refuse a cache in which somebody (a repository that tracks it, say) put links where we write."""
     inner = [f"files/{algorithm}" for algorithm in HEX_LENGTH]
-    for name in ("files", "tmp", "bad", "trash", "trash/files", *inner):
+    for name in ("files", "tmp", "partial", "bad", "trash", "trash/files", *inner):
         if os.path.islink(os.path.join(root, name)):
             raise UnsafePath(f"{root}/{name} is a link; nothing is written through it", hint="Remove the link.")
 

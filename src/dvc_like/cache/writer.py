@@ -19,6 +19,7 @@ from ..errors import CorruptData, LockHeld, UnsafePath
 from ..fsutil import CREATE, Dir, clone, flush_filesystem, read_all, signature, temp_name, write_all
 from ..locks import is_same_file, lock
 from ..progress import Task
+from .incoming import Incoming, is_partial, sweep
 from .pump import Stored, pump
 from .store import Cache
 
@@ -58,6 +59,7 @@ class Writer:
         os.makedirs(marks, exist_ok=True)
         _ignore_everything(self.cache.root)
         self._sweep(marks)
+        sweep(self.cache)
         self._mark = self._hold_mark(marks)
         self._prefix = os.path.basename(self._mark) + "-"
         return self
@@ -250,7 +252,13 @@ class Writer:
 
     def receive(self, expected: Digest, size: int) -> Incoming:
         """Return a sink for an object that comes from outside: nothing is kept unless its hash is right."""
-        return Incoming(self, expected, size)
+        return Incoming(
+            *(self.cache, expected, size),
+            mark=self._mark,
+            temp_beside=self._temp_beside,
+            open_temp=self._open_temp,
+            enlist=self._enlist,
+        )
 
     # ---------------------------------------------------------------- flushing
 
@@ -294,8 +302,9 @@ class Writer:
         enlisted = [temp for temp, _, _ in (*self._under_way.values(), *self._pending.values())]
         self._under_way, self._pending = {}, {}
         for temp in (*enlisted, *self._open):
-            with contextlib.suppress(OSError):
-                self.cache.top.unlink(temp)
+            if not is_partial(temp):  # it is whole, and spares the next run the way
+                with contextlib.suppress(OSError):
+                    self.cache.top.unlink(temp)
 
 
 def _ignore_everything(root: str) -> None:
@@ -333,48 +342,3 @@ def _to_disk(top: Dir, temps: list[str]) -> None:
                 raise
         finally:
             os.close(fd)
-
-
-class Incoming:
-    """An object being received: write its bytes, then `accept` or `reject`."""
-
-    def __init__(self, writer: Writer, expected: Digest, size: int) -> None:
-        self._writer = writer
-        self._expected = expected
-        self._left = size
-        self._key = file_key(expected)
-        self._temp = writer._temp_beside(self._key)
-        self._fd: int | None = writer._open_temp(self._temp)
-        self._slow = digests.hasher(expected.algorithm)
-        self._fast = digests.new_fingerprint()
-
-    def write(self, data: bytes | memoryview, /) -> int:
-        """Take some bytes, in order; raise `CorruptData` for more than there may be."""
-        assert self._fd is not None
-        self._left -= len(data)
-        if self._left < 0:
-            raise CorruptData("it is longer than it may be")
-        self._slow.update(data)
-        self._fast.update(data)
-        write_all(self._fd, data)
-        return len(data)
-
-    def accept(self) -> None:
-        """Keep the object if its bytes are those of its name, else raise `CorruptData`."""
-        if self._left or digests.finish(self._expected.algorithm, self._slow) != self._expected:
-            raise CorruptData("its bytes are not what its name says")
-        self._close()
-        self._writer._enlist(self._key, self._temp, self._expected, self._fast.digest())
-
-    def reject(self) -> None:
-        """Throw away what came so far; nothing happens after `accept`."""
-        if self._close():
-            with contextlib.suppress(OSError):
-                self._writer.cache.top.unlink(self._temp)
-
-    def _close(self) -> bool:
-        if self._fd is None:
-            return False
-        os.close(self._fd)
-        self._fd = None
-        return True

@@ -195,13 +195,8 @@ class _Fetcher:
 
     def _get_file(self, store: Store, need: Need, writer: Writer, task: Task) -> None:
         looked = store.backend.stat([need.key]) if store.is_near else {}
-        incoming = writer.receive(need.digest, need.size)
-        try:
-            store.backend.get(need.key, incoming)
-            incoming.accept()
-        except BaseException:
-            incoming.reject()
-            raise
+        while not _receive(store, need, writer):
+            pass
         self._verified += looked.items()
         task.advance(files=1, size=need.size)
 
@@ -238,6 +233,24 @@ class _Fetcher:
         elif isinstance(error, CorruptData):
             error = CorruptData(f"{what} damaged on remote {self._name}; it was not used", hint=_HEAL)
         self._done.failures.append((show(path), error))
+
+
+def _receive(store: Store, need: Need, writer: Writer) -> bool:
+    """Bring one object; False when what an earlier run left of it was wrong, and is now gone."""
+    incoming = writer.receive(need.digest, need.size)
+    try:
+        if incoming.start < need.size or not need.size:
+            store.backend.get(need.key, incoming, start=incoming.start)
+        incoming.accept()
+    except CorruptData:
+        incoming.reject()
+        if incoming.start:
+            return False
+        raise
+    except BaseException:
+        incoming.reject()
+        raise
+    return True
 
 
 class _Bounded(io.BytesIO):
