@@ -40,6 +40,14 @@ class Exchange:
     up: int = 0
     down: int = 0
     fault: str = ""
+    running: tuple[Stream, int, int] | None = None  # where it is counted, and what was counted there before it
+
+    def settle(self) -> Exchange:
+        """Bring the bytes of one that is still going on up to date."""
+        if (running := self.running) is not None:
+            client, taken, written = running
+            self.up, self.down = client.taken - taken, client.written - written
+        return self
 
 
 class _Stalled(Exception):
@@ -90,13 +98,13 @@ class Proxy:
 
     @property
     def up(self) -> int:
-        """Bytes that clients sent."""
-        return sum(one.up for one in list(self.exchanges))
+        """Bytes that clients sent so far."""
+        return sum(one.settle().up for one in list(self.exchanges))
 
     @property
     def down(self) -> int:
-        """Bytes that clients got."""
-        return sum(one.down for one in list(self.exchanges))
+        """Bytes that clients got so far."""
+        return sum(one.settle().down for one in list(self.exchanges))
 
     @property
     def faults(self) -> Counter[str]:
@@ -179,8 +187,7 @@ class Proxy:
     @contextlib.contextmanager
     def counted(self, target: Target, client: Stream, head_size: int) -> Iterator[Exchange]:
         """Record a request, whatever becomes of it."""
-        exchange = Exchange(*target)
-        taken, written = client.taken - head_size, client.written
+        exchange = Exchange(*target, running=(client, client.taken - head_size, client.written))
         with self._mutex:
             self.exchanges.append(exchange)
             self._in_flight += 1
@@ -188,7 +195,7 @@ class Proxy:
         try:
             yield exchange
         finally:
-            exchange.up, exchange.down = client.taken - taken, client.written - written
+            exchange.settle().running = None
             with self._mutex:
                 self._in_flight -= 1
 

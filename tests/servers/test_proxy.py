@@ -27,6 +27,7 @@ class Upstream(http.server.ThreadingHTTPServer):
     """Keeps what was put; answers GET with it, or with `CONTENT`."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -126,10 +127,10 @@ class Client:
     def __init__(self, proxy: Proxy, context: ssl.SSLContext | None = None) -> None:
         if context:
             self.connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                "127.0.0.1", proxy.port, timeout=20, context=context
+                "127.0.0.1", proxy.port, timeout=60, context=context
             )
         else:
-            self.connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=20)
+            self.connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=60)
 
     def __call__(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, bytes]:
         self.connection.request(method, path, body, headers)  # type: ignore[arg-type]
@@ -181,7 +182,7 @@ def test_chunked_bodies_pass_both_ways(upstream: Upstream, call: Client) -> None
 
 def _expecting(proxy: Proxy, body: bytes) -> tuple[bytes, bytes]:
     """Put as botocore does: first the head, the body only when told to go on."""
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=20) as sock:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as sock:
         sock.sendall(b"PUT /b/k HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
         first = sock.recv(1000)
         if b" 100 " in first:
@@ -345,8 +346,9 @@ def test_a_stalled_request_hangs_until_the_client_gives_up(proxy: Proxy, upstrea
     client.connection.timeout = 1
     with pytest.raises(TimeoutError):
         client("GET", "/b/k")
-    client.connection.close()
     assert upstream.seen == ([] if fault == "stall" else ["GET /b/k"])
+    assert (AT < proxy.down < AT + 1000) == (fault == "stall_reply")  # also while it goes on
+    client.connection.close()
     assert client("GET", "/b/k") == (200, CONTENT)
     client.connection.close()
 
@@ -454,14 +456,14 @@ def test_the_command_prints_what_it_counted(upstream: Upstream) -> None:
         try:
             assert process.stderr
             port = int(process.stderr.readline().rpartition(":")[2])
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             for _ in range(3):
                 connection.request("GET", "/b/k")
                 assert connection.getresponse().read() == CONTENT
             connection.close()
         finally:
             process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=60)
     found = json.loads(out)
     assert (process.returncode, found["requests"], found["kinds"]) == (0, 3, {"get": 3})
     assert found["bytes_down"] > 3 * len(CONTENT) > found["bytes_up"]

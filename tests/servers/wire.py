@@ -127,7 +127,7 @@ class Stream:
     def write(self, data: bytes) -> None:
         """Send everything."""
         self.sock.sendall(data)
-        self.written += len(data)
+        self.written += len(data)  # at most a piece late
 
     def close(self) -> None:
         """Close the connection at once; a peer that still reads gets what was sent."""
