@@ -80,11 +80,15 @@ def _push_to(session: Session, store: Store, wanted: list[Wanted], done: Pushed)
             store.packs.spare(survey.relied)
             sender = Sender(session, store, seen, survey.known, task)
             sender.run(missing)
-        replace_damaged(session, store)
         failed = [one for one in wanted if not sender.has(one.target)]
         whole = [one.target for one in wanted if one.target.meta.is_folder and one not in failed]
         seen.record_roots((target.path, target.meta.digest) for target in whole)
-        publish(session, store, seen, {one.target.meta.digest for one in failed})
+        try:
+            if not sender.untried:  # else the store refuses everything
+                replace_damaged(session, store)
+                publish(session, store, seen, {one.target.meta.digest for one in failed})
+        except DvcLikeError as error:
+            done.failures.append(("the record of what this clone needs", error))
     done.objects += sender.objects
     done.size += sender.size
     done.present += missing.present
