@@ -64,14 +64,13 @@ class Placer:
             for kind in self._types:
                 if self._try(kind, folder, target, digest, fd, status, executable):
                     break
-            placed = folder.lstat(target)
             if replace:
                 try:
                     (put or folder.rename)(target, name)
                 except BaseException:
                     folder.unlink(target)
                     raise
-                placed = folder.lstat(name)
+            placed = folder.lstat(name)
             if placed.st_ino == status.st_ino and placed.st_dev == status.st_dev:
                 self._cache.trust.set(digest, signature(placed), fingerprint)  # a new link moves the ctime
             return Placed(placed, fingerprint)

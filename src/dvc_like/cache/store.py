@@ -78,7 +78,7 @@ class Cache:
     def has_key(self, key: str) -> bool:
         """Tell whether an object lies under a key; one in the trash is taken back."""
         try:
-            return not self.is_linked(key) and stat.S_ISREG(self.top.lstat(key).st_mode)
+            return not self.is_linked(key.rpartition("/")[0]) and stat.S_ISREG(self.top.lstat(key).st_mode)
         except (FileNotFoundError, NotADirectoryError):
             return self.revive(key)
 
@@ -105,11 +105,11 @@ class Cache:
         Trusted by its record, else hashed now. A damaged object is set aside, and counts as missing.
         """
         key = file_key(digest)
-        fd = self._open_file(key)
-        if fd is None:
+        opened = self._open_file(key)
+        if opened is None:
             return None
+        fd, status = opened
         try:
-            status = os.fstat(fd)
             record = self.trust.get(digest)
             if record is not None and record[0] == signature(status):
                 return fd, status, record[1]
@@ -137,18 +137,18 @@ class Cache:
 
     def _open_below(self, key: str) -> int:
         """Open an object without following a link in any part of its key; a pipe there must not make us wait."""
-        if not self.is_linked(key):
+        if not self.is_linked(key.rpartition("/")[0]):
             return self.top.open(key, READ_USER)
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), key)
 
-    def is_linked(self, key: str) -> bool:
-        """Tell whether the shard of a key is a link, so that nothing in it is ours. Looked at once."""
-        shard = key.rpartition("/")[0]
-        if shard not in self._linked:
-            self._linked[shard] = os.path.islink(f"{self.root}/{shard}")
-        return self._linked[shard]
+    def is_linked(self, shard: str) -> bool:
+        """Tell whether a shard (a key without its last part) is a link: nothing in it is ours. Looked at once."""
+        linked = self._linked.get(shard)
+        if linked is None:
+            linked = self._linked[shard] = os.path.islink(f"{self.root}/{shard}")
+        return linked
 
-    def _open_file(self, key: str) -> int | None:
+    def _open_file(self, key: str) -> tuple[int, os.stat_result] | None:
         for _ in range(2):
             try:
                 fd = self._open_below(key)
@@ -158,8 +158,9 @@ class Cache:
                 continue
             except OSError:
                 return None  # a link or something else that is no object
-            if stat.S_ISREG(os.fstat(fd).st_mode):
-                return fd
+            status = os.fstat(fd)
+            if stat.S_ISREG(status.st_mode):
+                return fd, status
             os.close(fd)
             return None
         return None
@@ -167,11 +168,12 @@ class Cache:
     def read_tree(self, digest: Digest) -> bytes | None:
         """Return the bytes of a tree object, always verified; None when missing or damaged."""
         key = tree_key(digest)
-        fd = self._open_file(key)
-        if fd is None:
+        opened = self._open_file(key)
+        if opened is None:
             return None
+        fd, status = opened
         try:
-            data = read_all(fd, os.fstat(fd).st_size)
+            data = read_all(fd, status.st_size)
         finally:
             os.close(fd)
         if digests.of_bytes(digest.algorithm, data) == digest:

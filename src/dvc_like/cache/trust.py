@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Iterable
 
 import xxhash
 
@@ -19,6 +20,7 @@ from ..statefile import StateFile
 VERSION = 1
 _TAIL = SIGNATURE.size + FINGERPRINT_SIZE
 Record = tuple[bytes, bytes]  # signature, fingerprint
+_Shard = dict[str, Record | None]  # by digest; None: forgotten
 
 
 class Trust:
@@ -26,49 +28,68 @@ class Trust:
 
     def __init__(self, path: str) -> None:
         self._file = StateFile(path, VERSION, "CREATE TABLE shard (name TEXT PRIMARY KEY, records BLOB, sum BLOB)")
-        self._shards: dict[str, dict[bytes, Record]] = {}
-        self._changes: dict[str, dict[bytes, Record | None]] = {}
+        self._shards: dict[str, _Shard] = {}  # as loaded, with the changes
+        self._changes: dict[str, _Shard] = {}
         self._mutex = threading.Lock()
 
     def get(self, digest: Digest) -> Record | None:
         """Return what was recorded of an object."""
-        name, key = _split(digest)
-        with self._mutex:
-            pending = self._changes.get(name)
-            if pending is not None and key in pending:
-                return pending[key]
-            shard = self._shards.get(name)
-            if shard is None:
-                shard = self._shards[name] = self._load(name)
-            return shard.get(key)
+        name = _shard_of(digest)
+        shard = self._shards.get(name)
+        if shard is None:
+            with self._mutex:
+                shard = self._shard(name)
+        return shard.get(digest)
 
     def set(self, digest: Digest, signature: bytes, fingerprint: bytes) -> None:
         """Record an object that was just hashed."""
-        name, key = _split(digest)
-        with self._mutex:
-            self._changes.setdefault(name, {})[key] = (signature, fingerprint)
+        self._change(digest, (signature, fingerprint))
+
+    def add(self, hashed: Iterable[tuple[Digest, bytes]], signatures: bytes) -> None:
+        """Record many objects that were just hashed: (digest, fingerprint) each, and their signatures in one."""
+        step = SIGNATURE.size
+        for at, (digest, fingerprint) in enumerate(hashed):
+            self._change(digest, (signatures[at * step : at * step + step], fingerprint))
 
     def drop(self, digest: Digest) -> None:
         """Forget an object."""
-        name, key = _split(digest)
+        self._change(digest, None)
+
+    def _change(self, digest: Digest, record: Record | None) -> None:
+        name = _shard_of(digest)
         with self._mutex:
-            self._changes.setdefault(name, {})[key] = None
+            changes = self._changes.get(name)
+            if changes is None:
+                changes = self._changes[name] = {}
+            changes[digest] = record
+            shard = self._shards.get(name)
+            if shard is not None:
+                shard[digest] = record
+
+    def _shard(self, name: str) -> _Shard:
+        """Return the records of a shard, those that are not saved yet included."""
+        shard = self._shards.get(name)
+        if shard is None:
+            shard = self._shards[name] = {**self._load(name), **self._changes.get(name, {})}
+        return shard
 
     def save(self) -> None:
         """Merge the changes into the file; other processes may have written meanwhile."""
         with self._mutex:
             if self._changes:
                 self._file.write(self._merge)
-                for name, changes in self._changes.items():
-                    _apply(self._shards.setdefault(name, {}), changes)  # also where nothing could be written
+                for name in self._changes:
+                    self._shard(name)  # also where nothing could be written
                 self._changes.clear()
 
     def _merge(self, database: sqlite3.Connection) -> None:
         for name, changes in self._changes.items():
             shard = self._load(name)
-            _apply(shard, changes)
+            shard.update(changes)
             self._shards[name] = shard
-            blob = b"".join([key + record[0] + record[1] for key, record in sorted(shard.items())])
+            start = name.index("/") + 1
+            known = [(bytes.fromhex(digest[start:]), record) for digest, record in sorted(shard.items()) if record]
+            blob = b"".join([key + record[0] + record[1] for key, record in known])
             database.execute("INSERT OR REPLACE INTO shard VALUES (?,?,?)", (name, blob, xxhash.xxh3_64_digest(blob)))
 
     def close(self) -> None:
@@ -76,27 +97,22 @@ class Trust:
         self.save()
         self._file.close()
 
-    def _load(self, name: str) -> dict[bytes, Record]:
+    def _load(self, name: str) -> _Shard:
         found = self._file.read("SELECT records, sum FROM shard WHERE name = ?", name)
         blob, checksum = found[0] if found else (b"", None)
         if not isinstance(blob, bytes) or xxhash.xxh3_64_digest(blob) != checksum:
             return {}
-        width = HEX_LENGTH[name.partition("/")[0]] // 2
+        algorithm = name.partition("/")[0]
+        width = HEX_LENGTH[algorithm] // 2
         size, middle = width + _TAIL, width + SIGNATURE.size
         return {
-            blob[at : at + width]: (blob[at + width : at + middle], blob[at + middle : at + size])
+            f"{algorithm}:{blob[at : at + width].hex()}": (
+                blob[at + width : at + middle],
+                blob[at + middle : at + size],
+            )
             for at in range(0, len(blob), size)
         }
 
 
-def _apply(shard: dict[bytes, Record], changes: dict[bytes, Record | None]) -> None:
-    for key, record in changes.items():
-        if record is None:
-            shard.pop(key, None)
-        else:
-            shard[key] = record
-
-
-def _split(digest: Digest) -> tuple[str, bytes]:
-    algorithm, _, hexes = digest.partition(":")
-    return f"{algorithm}/{hexes[:2]}", bytes.fromhex(hexes)
+def _shard_of(digest: Digest) -> str:
+    return digest[: digest.index(":") + 3].replace(":", "/")

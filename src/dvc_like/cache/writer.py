@@ -49,6 +49,7 @@ class Writer:
         self._under_way: _Batch = {}
         self._serial = count()
         self._open: set[str] = set()  # temporary files that are not enlisted yet
+        self._beside: dict[str, str] = {}  # shard -> what our temporary names in it begin with
         self._marks = contextlib.ExitStack()
         self._flushing: threading.Thread | None = None
         self._aside = False  # whether a batch was flushed in a thread since the names were put on disk
@@ -112,7 +113,7 @@ class Writer:
             return self._put_large(fd, task)
         if task is not None:
             task.advance(size=size)
-        read = signature(os.fstat(fd)) if self._reflink and size >= CLONE_FROM else None
+        read = signature(os.fstat(fd)) if size >= CLONE_FROM and self._reflink else None
         data = read_all(fd, size)
         digest = digests.of_bytes(self.algorithm, data)
         fast = digests.fingerprint(data)
@@ -188,22 +189,21 @@ class Writer:
         return self._reflink
 
     def _temp_beside(self, key: str) -> str:
-        return f"{self._refuse_link(key)}/{self._prefix}{next(self._serial):x}"
+        """Return a free name in the shard of a key."""
+        shard = key[: key.rindex("/")]
+        return f"{self._beside.get(shard) or self._open_shard(shard)}{next(self._serial):x}"
 
-    def _refuse_link(self, key: str) -> str:
-        """Return the shard of a key, which must not be a link."""
-        shard = key.rpartition("/")[0]
-        if self.cache.is_linked(key):
+    def _open_shard(self, shard: str) -> str:
+        """See that a shard is there and no link; once for each."""
+        if self.cache.is_linked(shard):
             raise UnsafePath(f"{self.cache.root}/{shard} is a link; nothing is written through it")
-        return shard
+        os.makedirs(os.path.join(self.cache.root, shard), exist_ok=True)
+        self._beside[shard] = f"{shard}/{self._prefix}"
+        return self._beside[shard]
 
     def _open_temp(self, temp: str) -> int:
         self._open.add(temp)
-        try:
-            return self.cache.top.open(temp, CREATE, _READ_ONLY)
-        except FileNotFoundError:
-            os.makedirs(os.path.join(self.cache.root, os.path.dirname(temp)), exist_ok=True)
-            return self.cache.top.open(temp, CREATE, _READ_ONLY)
+        return self.cache.top.open(temp, CREATE, _READ_ONLY)
 
     def _enlist(self, key: str, temp: str, digest: Digest | None, fast: bytes) -> None:
         with self._mutex:
@@ -214,8 +214,7 @@ class Writer:
             else:
                 self._pending[key] = (temp, digest, fast)
             self._open.discard(temp)
-            busy = self._flushing is not None and self._flushing.is_alive()
-            if len(self._pending) < BATCH_FILES or busy:
+            if len(self._pending) < BATCH_FILES or (self._flushing is not None and self._flushing.is_alive()):
                 return
             self._under_way, self._pending = self._pending, {}
             self._aside = True
@@ -238,6 +237,7 @@ class Writer:
             # A clone shares no page cache with its source: hash the source, which is warm or gets so.
             stored = pump(fd, None if cloned else out, self.algorithm, task)
             changed = cloned and signature(before) != signature(os.fstat(fd))
+            self._temp_beside(file_key(stored.digest))  # its shard was not known when it was opened
         except BaseException:
             self.cache.top.unlink(temp)
             raise
@@ -285,15 +285,12 @@ class Writer:
     def _name(self, batch: _Batch) -> None:
         _to_disk(self.cache.top, [temp for temp, _, _ in batch.values()])
         top = self.cache.top
-        for key, (temp, digest, fast) in batch.items():
-            self._refuse_link(key)
-            try:
-                top.rename(temp, key)
-            except FileNotFoundError:  # a big file: its shard was not known when it was opened
-                os.makedirs(os.path.dirname(os.path.join(self.cache.root, key)), exist_ok=True)
-                top.rename(temp, key)
-            if digest is not None:
-                self.cache.trust.set(digest, signature(top.lstat(key)), fast)
+        for key, (temp, _, _) in batch.items():
+            top.rename(temp, key)
+        files = {key: (digest, fast) for key, (_, digest, fast) in batch.items() if digest is not None}
+        seen = top.signatures(files)
+        if seen is not None:  # else another process took one away, and they are hashed when they are used
+            self.cache.trust.add(files.values(), seen)
 
     def _throw_away(self) -> None:
         """Remove what has no name yet; after a flush that went well there is nothing."""

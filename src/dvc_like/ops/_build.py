@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 from dataclasses import replace
 
@@ -71,8 +72,9 @@ class Builder:
 
     def entry(self, folder: Dir, path: RelPath, depth: int) -> Entry:
         """Store one file or link that lies `depth` levels below its dataset's root."""
-        entry, _ = self._store(folder, path.rpartition("/")[2], path.rpartition("/")[0])
-        _refuse_escape(entry, path, depth)
+        parent, _, name = path.rpartition("/")
+        entry, _ = self._store(folder, name, parent)
+        _refuse_escape(entry, parent, depth)
         return entry
 
     def folder(self, here: Dir, seen: Folder, base: Digest | None, depth: int = 0, *, distrust: bool = False) -> Entry:
@@ -153,14 +155,14 @@ class Builder:
         unread.sort()
         for name in unread:
             made, present[name] = self._store(here, name, seen.path)
-            _refuse_escape(made, join(seen.path, name), depth)
+            _refuse_escape(made, seen.path, depth)
             entries.append(made)
         return entries, present
 
     def _finish(self, seen: Folder, entries: list[Entry], present: dict[str, Present], absent: int) -> Entry:
         digest = self._writer.put_tree(encode(entries))
-        size = sum(entry.data_size for entry in entries)
-        files = sum(entry.files for entry in entries)
+        size = sum([entry.size for entry in entries if entry.kind != LINK])
+        files = sum([entry.files for entry in entries])
         self._rows[seen.path] = make_row(
             (digest, size, files), present, seen.folders, absent=absent, stamp=seen.trusted_stamp
         )
@@ -224,7 +226,8 @@ class Builder:
                 return self._store_link(folder, name, path, now)
             try:
                 before = os.fstat(fd)
-                refuse_special(before, join(path, name))
+                if not stat.S_ISREG(before.st_mode):
+                    refuse_special(before, join(path, name))
                 stored = self._writer.put_file(fd, before.st_size, self.task)
                 after = os.fstat(fd)
             finally:
@@ -287,10 +290,10 @@ class Builder:
                     self._rows[row_path] = replace(linked, folder_stamp=_stamp_of(folder))
 
 
-def _refuse_escape(entry: Entry, path: str, depth: int) -> None:
+def _refuse_escape(entry: Entry, folder: str, depth: int) -> None:
     if entry.kind == LINK and not link_stays_inside(depth, entry.value):
         raise UnsafePath(
-            f"{show(path)} links to {show(entry.value)}, outside the dataset",
+            f"{show(join(folder, entry.name))} links to {show(entry.value)}, outside the dataset",
             hint="Replace the link by what it points to, or make it a relative link inside the dataset.",
         )
 

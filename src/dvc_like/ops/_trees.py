@@ -55,7 +55,8 @@ def load_entry(cache: Cache, entry: Entry, path: str, depth: int) -> list[Entry]
 
 def check_totals(entries: list[Entry], size: int, files: int, path: str) -> None:
     """Raise `BadTree` when a listing does not add up to what is said of its folder."""
-    if sum([entry.data_size for entry in entries]) != size or sum([entry.files for entry in entries]) != files:
+    found = sum([entry.size for entry in entries if entry.kind != LINK]), sum([entry.files for entry in entries])
+    if found != (size, files):
         raise BadTree(
             f"{show(path)} does not have the size and number of files that are recorded for it",
             hint="Whoever wrote its meta file or its parent's listing did it wrongly: restore an older version.",
