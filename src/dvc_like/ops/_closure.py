@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..cache.store import Cache
-from ..digest import Digest, file_key, tree_key
+from ..digest import Digest, file_ident, file_key, tree_key
 from ..errors import DvcLikeError, UsageError
 from ..meta.tree import FOLDER, LINK, Entry
 from ..paths import RelPath, is_below, join, show
@@ -19,9 +19,10 @@ from ._trees import check_totals, load, root_entry
 
 
 class Need(NamedTuple):
-    """One file: its digest, its size, a path it is needed for, and whether that is a target of its own."""
+    """One file: its digest and ident, its size, a path it is needed for, and whether that is a target of its own."""
 
     digest: Digest
+    ident: bytes
     size: int
     path: RelPath
     single: bool = False
@@ -91,7 +92,7 @@ def close_over(wanted: Iterable[Wanted], load_level: Loader) -> Closure:
                 found.unknown.add(one.inside)
             level.append(TreeNeed(entry.digest, one.target.path, 0, one.inside, entry.size, entry.files, whole=whole))
         else:
-            found.files.setdefault(entry.digest, Need(entry.digest, entry.size, one.target.path, single=True))
+            found.files.setdefault(entry.digest, _need(entry, one.target.path, single=True))
     seen: set[tuple[Digest, bool, str, int]] = set()
     while level := [need for need in level if not _seen(need, seen)]:
         load_level(level)
@@ -100,6 +101,11 @@ def close_over(wanted: Iterable[Wanted], load_level: Loader) -> Closure:
         found.unknown -= {need.inside for need in level if need.entries is None}
         level = [below for need in level for below in _below(need, found)]
     return found
+
+
+def _need(entry: Entry, path: RelPath, *, single: bool = False) -> Need:
+    digest = Digest(entry.value)
+    return Need(digest, file_ident(digest), entry.size, path, single)
 
 
 def _seen(need: TreeNeed, seen: set[tuple[Digest, bool, str, int]]) -> bool:
@@ -124,4 +130,4 @@ def _below(need: TreeNeed, found: Closure) -> Iterator[TreeNeed]:
         elif entry.kind != LINK:
             digest = Digest(entry.value)
             if digest not in found.files:
-                found.files[digest] = Need(digest, entry.size, path)
+                found.files[digest] = _need(entry, path)

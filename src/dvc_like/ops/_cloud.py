@@ -120,7 +120,7 @@ class CloudCollector:
 
     def _needed(self, wanted: list[Wanted]) -> set[bytes]:
         closure = close_over(wanted, self._load)
-        found = {file_ident(need.digest) for need in closure.files.values()}
+        found = {need.ident for need in closure.files.values()}
         found.update(tree_ident(need.digest) for level in closure.levels for need in level)
         return found
 

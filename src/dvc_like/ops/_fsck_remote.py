@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from ..digest import file_ident, tree_ident
+from ..digest import tree_ident
 from ..errors import CorruptData, DvcLikeError
 from ..paths import show
 from ..remote.seen import Seen
@@ -62,7 +62,7 @@ def check_remote(session: Session, store: Store, wanted: list[Wanted], *, read: 
 
 def _lacking(missing: Missing, known: set[bytes]) -> list[str]:
     """Return the paths of files and folders that a store lacks."""
-    lost = {show(need.path) for need in missing.files if file_ident(need.digest) not in known}
+    lost = {show(need.path) for need in missing.files if need.ident not in known}
     lost.update(
         f"{show(need.path)}/"
         for level in missing.levels

@@ -101,7 +101,7 @@ class Sender:
             files = files + batch.sent
             self._known.update(tree_ident(need.digest) for need in batch.trees)
             self.objects += len(batch.trees)
-        self._known.update(file_ident(need.digest) for need in files)
+        self._known.update(need.ident for need in files)
         self.objects += len(files)
         self.size += sum(need.size for need in files)
         if keys and self._store.is_near:
@@ -127,7 +127,7 @@ class Sender:
             if data is None:
                 self.failures.append((show(need.path), _lost()))
             else:
-                builder.add(file_ident(need.digest), need.path, data)
+                builder.add(need.ident, need.path, data)
                 batch.sent.append(need)
 
     def _put(self, builder: Builder, batch: _Batch) -> None:
@@ -143,7 +143,7 @@ class Sender:
         """Put the trees, the deepest first, with the last files. What one pack cannot hold follows in the next."""
         builder, batch = Builder(self._deflater), last
         self._fill(builder, batch)
-        coming = {file_ident(need.digest) for need in batch.sent}
+        coming = {need.ident for need in batch.sent}
         for need in (need for level in reversed(levels) for need in level):
             ident = tree_ident(need.digest)
             if need.entries is None or ident in self._known or ident in coming:

@@ -152,7 +152,7 @@ class Survey:
     # ---------------------------------------------------------------- files
 
     def _look_for_files(self, needs: list[Need]) -> None:
-        of_ident = {file_ident(need.digest): need for need in needs}
+        of_ident = {need.ident: need for need in needs}
         there = self._in_packs(of_ident.keys())
         there |= self._vouched & of_ident.keys()
         rest = [need for ident, need in of_ident.items() if ident not in there]
@@ -163,7 +163,7 @@ class Survey:
             if info is None:
                 continue
             if self._is_good(need.key, need.digest, need.size, info):
-                there.add(file_ident(need.digest))
+                there.add(need.ident)
                 self.relied.add(need.key)
             else:
                 self.missing.damaged += 1

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from ..cache.writer import Writer
-from ..digest import file_ident, tree_ident
+from ..digest import tree_ident
 from ..errors import CorruptData, DataMissing, DvcLikeError, RemoteNotFound, gathered
 from ..meta.tree import MAX_SIZE
 from ..paths import RelPath, show
@@ -171,7 +171,7 @@ class _Fetcher:
 
     def _bring(self, closure: Closure, writer: Writer, task: Task) -> None:
         asked = [need for need in closure.files.values() if self._may_get(need)]
-        missing = {file_ident(need.digest): need for need in asked if not self._session.cache.is_sound(need.digest)}
+        missing = {need.ident: need for need in asked if not self._session.cache.is_sound(need.digest)}
         self._done.present += len(asked) - len(missing)
         if not missing:
             return
@@ -187,7 +187,7 @@ class _Fetcher:
         at_once = 32 if store.is_near else 1
         outcome = transfer(rest, lambda need: self._get_file(store, need, writer, task), store.jobs, at_once=at_once)
         for need, error in outcome.failures:
-            self._fail(need.path, left[file_ident(need.digest)], error, "its object is")
+            self._fail(need.path, left[need.ident], error, "its object is")
         self._done.untried += len(outcome.untried)
         self._done.objects += len(missing) - len(rest) + outcome.done
         lost = sum(need.size for need, _ in outcome.failures) + sum(need.size for need in outcome.untried)

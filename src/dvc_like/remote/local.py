@@ -274,9 +274,11 @@ class LocalBackend(Backend):
         look, real = top.lstat, self._real
         absent: set[str] = set()
         for key in keys:
-            _check(key)
             folder = key.rpartition("/")[0]
-            if folder not in real and (folder in absent or not self._is_real(top, folder)):
+            if folder in absent:
+                continue
+            _check(key)
+            if folder not in real and not self._is_real(top, folder):
                 absent.add(folder)
                 continue
             try:
