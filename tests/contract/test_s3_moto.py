@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("models_read_once")
 
 
 class TestMoto(BackendContract):
-    MANY = 300
+    MANY = 60
 
     @pytest.fixture(autouse=True)
     def service(self) -> Iterator[None]:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("models_read_once")
 
 
 class TestRclone(BackendContract):
-    MANY = 60
+    MANY = 25
 
     @pytest.fixture(autouse=True)
     def bucket(self, rclone_server: S3Server, new_bucket: Callable[[S3Server], Bucket]) -> None:

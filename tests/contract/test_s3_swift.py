@@ -27,7 +27,7 @@ def options_for(server: S3Server) -> dict[str, str]:
 
 
 class TestSwift(BackendContract):
-    MANY = 60
+    MANY = 25
 
     @pytest.fixture(autouse=True)
     def bucket(self, swift_server: S3Server, new_bucket: Callable[[S3Server], Bucket]) -> None:
