@@ -124,6 +124,22 @@ def test_many_are_flushed_by_themselves(root: Path, backend: LocalBackend, monke
     ]
 
 
+def test_once_without_hard_links(root: Path, backend: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(self: object, old: str, new: str) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    monkeypatch.setattr(fsutil.Dir, "link", link)
+    backend.put("a", b"first", once=True)
+    backend.flush()
+    backend.put("a", b"second", once=True)
+    backend.put("b", b"waits", once=True)
+    backend.put("b", b"comes later", once=True)
+    backend.flush()
+    assert (root / "a").read_bytes() == b"first"
+    assert (root / "b").read_bytes() == b"waits"
+    assert not [name for name in os.listdir(root) if TEMP_PREFIX in name]
+
+
 def test_close_throws_away_what_was_not_flushed(root: Path, backend: LocalBackend) -> None:
     backend.put("a/kept", b"x")
     backend.flush()

@@ -41,7 +41,8 @@ def test_no_url(url: str) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        *({"accesskeyid": "k"}, {"secretaccesskey": "s"}, {"endpointurl": "host:9000"}, {"checksums": "no"}),
+        *({"accesskeyid": "k"}, {"secretaccesskey": "s"}, {"endpointurl": "host:9000"}, {"sessiontoken": "t"}),
+        {"checksums": "no"},
         *({"timeout": "soon"}, {"timeout": "-1"}, {"jobs": "many"}, {"nosign": "perhaps"}, {"pathstyle": "perhaps"}),
     ],
 )

@@ -5,6 +5,7 @@ Owns which steps there are. Each is tried even if another failed, unless nothing
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import uuid
@@ -97,7 +98,9 @@ class _Trial:
                     self._try("read", lambda: backend.get(DESCRIPTION, io.BytesIO()))
                 self._try("list", lambda: self._list(backend, ""))
         except _Silent:
-            pass
+            if len(self.steps) > 1:  # a write was tried, and may have come through
+                with contextlib.suppress(DvcLikeError):
+                    backend.delete([key])
 
     def _try(self, name: str, call: Callable[[], object]) -> bool:
         try:

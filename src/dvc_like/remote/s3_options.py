@@ -51,6 +51,8 @@ def parse(url: str, options: dict[str, str], root: str) -> Options:
     key_id, secret = given.get("accesskeyid"), given.get("secretaccesskey")
     if (key_id is None) != (secret is None):
         raise ConfigError("accesskeyid and secretaccesskey are of use only together")
+    if "sessiontoken" in given and key_id is None:
+        raise ConfigError("sessiontoken is of use only with the accesskeyid and secretaccesskey it belongs to")
     endpoint = given.get("endpointurl")
     if endpoint is not None and not re.match(r"https?://[^/]", endpoint, re.I):
         raise ConfigError(f"endpointurl = {show(endpoint)[:100]} is not a url", hint="Write https://host[:port].")
@@ -60,7 +62,7 @@ def parse(url: str, options: dict[str, str], root: str) -> Options:
     return Options(
         bucket,
         prefix,
-        jobs=max(1, int(_number("jobs", given, CONCURRENCY))),
+        jobs=int(_number("jobs", given, CONCURRENCY)) or CONCURRENCY,
         region=given.get("region"),
         profile=given.get("profile"),
         endpoint=endpoint,
