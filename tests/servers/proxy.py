@@ -222,7 +222,7 @@ class _Connection:
             target = classify(head.first[0], head.first[1], "x-amz-copy-source" in head.headers)
             with self._proxy.counted(target, self._client, len(head.raw)) as exchange:
                 rule, seconds = self._proxy.script.pick(target)
-                exchange.fault = rule.fault if rule else ""
+                exchange.fault = rule.fault if rule else "delay" if seconds else ""
                 if seconds or self._proxy.latency:
                     self._proxy.closing.wait(seconds + self._proxy.latency)
                 try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -362,14 +363,18 @@ SIZES = [pytest.param(256 * MB, id="256M"), pytest.param(1024 * MB, id="1G", mar
 
 
 @pytest.fixture
-def huge(make_lab: Callable[..., Lab], monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Lab]:
+def huge(
+    make_lab: Callable[..., Lab], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[int], Lab]]:
     def make(size: int) -> Lab:
         monkeypatch.setitem(KINDS, "huge", lambda place: _write_huge(place / "data", size))
         lab = make_lab("huge")
         edit(lab.place.project.config.files["local"], {"remote.storage.timeout": "60"})
         return lab
 
-    return make
+    yield make
+    for folder in ("project", "copy"):  # pytest would keep them, gigabytes, for the next runs
+        shutil.rmtree(tmp_path / folder, ignore_errors=True)
 
 
 def _write_huge(path: Path, size: int) -> None:

@@ -369,7 +369,10 @@ def test_delay_goes_with_another_fault(proxy: Proxy, call: Client, monkeypatch: 
     proxy.reset(Rule("delay", "get", seconds=3), Rule("error", "get"))
     assert call("GET", "/b/k")[0] == 500
     assert call("PUT", "/b/k", b"x")[0] == 200
-    assert waited == [3.25, 0.25]
+    proxy.reset(Rule("delay", "get", seconds=3))
+    assert call("GET", "/b/k")[0] == 200
+    assert waited == [3.25, 0.25, 3.25]
+    assert proxy.faults == {"delay": 1}
 
 
 def test_every_fault_is_tested() -> None:
