@@ -310,3 +310,17 @@ def test_status_says_what_is_not_on_the_remote(many: Place, cli: Cli) -> None:
     assert (one["state"], one["not_on_remote"]) == ("unchanged", ["data/0/1.txt"])
     assert "dvc-like push" in cli("status", "-r", "storage").out
     cli("status", "-r", "nowhere", code=3)
+
+
+def test_copies_of_indexes_go_with_their_packs(many: Place, store: Path) -> None:
+    many.push()
+    kept = [path.name for path in (many / ".dvc-like/tmp/packs").rglob("*.idx")]
+    assert kept == [packs_in(store)[0].with_suffix(".idx").name]
+    shutil.rmtree(store / "packs")
+    many.write({"data/0/1.txt": "another"})
+    many.add("data")
+    many.push()
+    assert [path.name for path in (many / ".dvc-like/tmp/packs").rglob("*.idx")] == [
+        packs_in(store)[0].with_suffix(".idx").name
+    ]
+    assert kept != [packs_in(store)[0].with_suffix(".idx").name]

@@ -20,7 +20,7 @@ from ..meta.tree import MAX_SIZE
 from ..paths import RelPath, show
 from ..progress import SILENT, Progress, Task
 from ..project import Project
-from ..remote.base import Info
+from ..remote.base import Info, Sink
 from ..remote.packs import zip_key
 from ..remote.seen import Seen
 from ._closure import Closure, Need, TreeNeed, close_over, load_need, refuse_unknown
@@ -195,10 +195,10 @@ class _Fetcher:
 
     def _get_file(self, store: Store, need: Need, writer: Writer, task: Task) -> None:
         looked = store.backend.stat([need.key]) if store.is_near else {}
-        while not _receive(store, need, writer):
+        while not _receive(store, need, writer, task):
             pass
         self._verified += looked.items()
-        task.advance(files=1, size=need.size)
+        task.advance(files=1)
 
     # ---------------------------------------------------------------- both
 
@@ -235,12 +235,25 @@ class _Fetcher:
         self._done.failures.append((show(path), error))
 
 
-def _receive(store: Store, need: Need, writer: Writer) -> bool:
+class _Counting:
+    """A sink that says how far it is."""
+
+    def __init__(self, sink: Sink, task: Task) -> None:
+        self._sink = sink
+        self._task = task
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        self._task.advance(size=len(data))
+        return self._sink.write(data)
+
+
+def _receive(store: Store, need: Need, writer: Writer, task: Task) -> bool:
     """Bring one object; False when what an earlier run left of it was wrong, and is now gone."""
     incoming = writer.receive(need.digest, need.size)
+    task.advance(size=incoming.start)
     try:
         if incoming.start < need.size or not need.size:
-            store.backend.get(need.key, incoming, start=incoming.start)
+            store.backend.get(need.key, _Counting(incoming, task), start=incoming.start)
         incoming.accept()
     except CorruptData:
         incoming.reject()

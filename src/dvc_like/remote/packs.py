@@ -83,7 +83,15 @@ class Packs:
         self.condemned = {key: self.condemned.get(key) or self._read_condemned(key) for key in lists}
         for gone in self.indexes.keys() - self.listed.keys():
             del self.indexes[gone]
+        self._forget_copies()
         return [pack for pack in self.listed if pack not in self.indexes and not self._from_folder(pack)]
+
+    def _forget_copies(self) -> None:
+        """Remove copies of indexes that the store has no more."""
+        with contextlib.suppress(OSError), Dir.open_root(self._folder) as folder:
+            for entry in list(folder.entries()):
+                if entry.name.removesuffix(".idx") not in self.listed:
+                    folder.unlink(entry.name)
 
     def _from_folder(self, pack: str) -> bool:
         try:
