@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -173,9 +173,19 @@ def touched(lab: Lab, command: Call, remote: Path) -> dict[str, float]:
     log = remote.with_name("strace.log")
     lab.do(command.cwd, "strace", "-f", "-y", "-qq", "-e", "trace=%file,getdents64", "-o", log, *command.argv)
     with log.open(encoding="utf-8", errors="replace") as lines:
-        seen = [line for line in lines if str(remote) in line]
-    listings = sum("getdents64(" in line for line in seen)
-    return {"remote listings": listings, "remote calls by name": len(seen) - listings}
+        return calls_in(remote, lines)
+
+
+def calls_in(remote: Path, lines: Iterable[str]) -> dict[str, float]:
+    """What a log of strace says of a remote: the folder ``packs`` is meant to be listed, and nothing else there."""
+    seen = [line for line in lines if str(remote) in line]
+    listings = [line for line in seen if "getdents64(" in line]
+    packs = sum(f"<{remote}/packs>" in line for line in listings)
+    return {
+        "remote listings": len(listings) - packs,
+        "calls listing packs": packs,
+        "remote calls by name": len(seen) - len(listings),
+    }
 
 
 def pull(lab: Lab, side: str, rounds: int) -> Work:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.bench import data, hashing, report, run
 from tests.bench.budgets import DVC, FLOOR, OURS, START_UP, Budget, problems, ratio, verdict
-from tests.bench.jobs import Job, Work, all_jobs
+from tests.bench.jobs import Job, Work, all_jobs, calls_in
 from tests.bench.lab import Lab, Tool
 from tests.bench.measure import (
     Call,
@@ -189,6 +189,20 @@ def test_jobs_have_names_and_titles() -> None:
     assert [job.name for job in run.chosen(jobs, "help,version")] == ["version", "help"]
     with pytest.raises(SystemExit, match="no such job: typo"):
         run.chosen(jobs, "typo")
+
+
+def test_the_packs_of_a_remote_may_be_listed_and_nothing_else_of_it() -> None:
+    log = [
+        'openat(AT_FDCWD</w>, "/r/remote/packs", O_RDONLY|O_DIRECTORY) = 4</r/remote/packs>\n',
+        "getdents64(4</r/remote/packs>, 0x1 /* 3 entries */, 32768) = 80\n",
+        "getdents64(4</r/remote/packs>, 0x1 /* 0 entries */, 32768) = 0\n",
+        "getdents64(4</r/remote/packs-not>, 0x1 /* 0 entries */, 32768) = 0\n",
+        "getdents64(5</r/remote>, 0x1 /* 3 entries */, 32768) = 80\n",
+        "getdents64(5</w/data>, 0x1 /* 3 entries */, 32768) = 80\n",
+    ]
+    assert calls_in(Path("/r/remote"), log) == {
+        "remote listings": 2, "calls listing packs": 2, "remote calls by name": 1,
+    }  # fmt: skip
 
 
 def test_sides_run_in_turn_and_a_failure_is_shown(lab: Lab) -> None:
