@@ -216,9 +216,12 @@ def own_status(lab: Lab) -> Call:
 
 
 def edit(lab: Lab, place: Path) -> Path:
-    """Give one file of a tracked folder new content of the same size, as an editor would: aside, then renamed."""
-    number = lab.number()
-    rng = random.Random(f"{lab.seed}-{number}")
+    """Give one file of a tracked folder new content, another one at each call."""
+    return replace_one(place, random.Random(f"{lab.seed}-{lab.number()}"))
+
+
+def replace_one(place: Path, rng: random.Random) -> Path:
+    """Give one file below ``data`` new content of the same size, as an editor would: aside, then renamed."""
     folder = rng.choice(sorted(os.listdir(place / "data")))
     name = rng.choice(sorted(os.listdir(place / "data" / folder)))
     file = place / "data" / folder / name

@@ -53,14 +53,14 @@ class Tool:
         return cls(name, argv, ".dvc-like", ".meta")
 
 
-def make_dvc(work: Path) -> str:
-    """The command of DVC 3.67 in an environment of its own, which is made at the first use."""
-    place = work / "dvc-venv"
+def make_dvc(work: Path, extra: str = "") -> str:
+    """The command of DVC 3.67 in an environment of its own, which is made at the first use; `extra` as pip knows it."""
+    place = work / (f"dvc-{extra}-venv" if extra else "dvc-venv")
     command = place / "bin" / "dvc"
     if not command.exists():
         print("installing DVC 3.67 into the work folder ...", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
-        pip = [str(place / "bin" / "python"), "-m", "pip", "install", "-q", "dvc==3.67.*"]
+        pip = [str(place / "bin" / "python"), "-m", "pip", "install", "-q", f"dvc[{extra}]==3.67.*"]
         subprocess.run(pip, check=True, stdout=sys.stderr)
     return str(command)
 
@@ -80,6 +80,7 @@ class Lab:
         self.scale = scale
         self.rounds = rounds
         self.timeout = timeout
+        self.environment: dict[str, str] = {}  # what every command gets besides
         self._numbers = itertools.count(1)
         self._datasets: dict[str, Path] = {}
         self._prepared: dict[tuple[str, str], tuple[Path, Sample] | Failed] = {}
@@ -138,6 +139,7 @@ class Lab:
         env = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         env |= GIT_SETTINGS
         env |= {"HOME": str(home), "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(home / "site-cache")}
+        env |= self.environment
         return Call([str(word) for word in argv], place, env)
 
     def do(self, place: Path, *argv: str | Path) -> Sample:

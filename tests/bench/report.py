@@ -17,6 +17,8 @@ from .measure import MIB, Summary
 
 BEGIN = "<!-- written by hand: begin -->"
 END = "<!-- written by hand: end -->"
+REQUESTS_BEGIN = "<!-- requests: begin -->"
+REQUESTS_END = "<!-- requests: end -->"
 PLACEHOLDER = "\nTo be written.\n"
 NAMES = {OURS: "dvc-like", DVC: "DVC"}
 
@@ -142,14 +144,11 @@ def text(run: Run) -> str:
 
 
 def page(run: Run, before: str = "") -> str:
-    """The page ``docs/benchmarks.md``; the part between the markers is taken over from the page `before`."""
-    by_hand = PLACEHOLDER
-    if BEGIN in before and END in before:
-        by_hand = before.split(BEGIN, 1)[1].split(END, 1)[0]
+    """The page ``docs/benchmarks.md``; what stands between markers is taken over from the page `before`."""
     facts = [f"- {name}: {value}" for name, value in {**run.machine, **run.versions}.items()]
     parts = [
         "# Benchmarks",
-        "This page is generated; only the part between the markers is written by hand.",
+        "This page is generated; only the part between the last markers is written by hand.",
         "## How to run it",
         "    python -m tests.bench --write",
         INTRODUCTION.format(**run.settings),
@@ -162,10 +161,27 @@ def page(run: Run, before: str = "") -> str:
         *(["### Failures", failures(run.rows)] if run.failed else []),
         "## All measurements",
         details(run.rows),
+        "## Requests to a bucket",
+        REQUESTS_BEGIN + _between(before, REQUESTS_BEGIN, REQUESTS_END) + REQUESTS_END,
         "## What the remaining cost is made of",
-        BEGIN + by_hand + END,
+        BEGIN + _between(before, BEGIN, END) + END,
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _between(before: str, begin: str, end: str) -> str:
+    if begin in before and end in before:
+        return before.split(begin, 1)[1].split(end, 1)[0]
+    return PLACEHOLDER
+
+
+def with_requests(before: str, section: str) -> str:
+    """The page `before`, with `section` between the markers of the requests, which must be there."""
+    head, begin, rest = before.partition(REQUESTS_BEGIN)
+    _, end, tail = rest.partition(REQUESTS_END)
+    if not begin or not end:
+        raise ValueError(f"the page has no place for requests: {REQUESTS_BEGIN} ... {REQUESTS_END}")
+    return head + begin + section + end + tail
 
 
 INTRODUCTION = """\
@@ -174,6 +190,8 @@ Run it from the root of the repository, with `dvc-like` installed. It generates 
 `--no-dvc` leaves DVC out, `--jobs add-100k,status-100k` picks jobs, `--work DIR` keeps the data for the next run and
 chooses the file system. On ext4 without a journal no ratio means anything: it creates files ten times slower for
 minutes after a large deletion.
+
+`python -m tests.bench.requests --write` counts the requests to a bucket and writes that section alone.
 
 Every round runs the floor, the references, dvc-like and DVC in turn, each from a freshly prepared state that is not
 timed, with dirty pages written and data in the page cache. This page: seed {seed:g}, scale {scale:g}, {rounds:g} rounds
