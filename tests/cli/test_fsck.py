@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.place import Place, key_of, objects_in, past_the_tick, unlock
-from tests.cli.stores import unsound
+from tests.cli.stores import take_out, unsound
 from tests.conftest import Cli
 
 import dvc_like
@@ -238,7 +238,7 @@ def test_a_repair_brings_back_what_was_here_and_no_more(part: Place, cli: Cli, a
 def test_what_stays_lost_below_a_listing_that_came_back_is_named(part: Place, store: Path, cli: Cli) -> None:
     shutil.rmtree(part.cache / "files")
     shutil.rmtree(part / "data")
-    (store / key_of("bbb")).unlink()
+    take_out(store, key_of("bbb"))
     done = cli("fsck", "--repair", "--json", code=7).json
     assert done["error"]["details"] == ["missing: data/sub/b"]
 

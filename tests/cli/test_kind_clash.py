@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.cli.place import Place, key_of, temps_in
+from tests.cli.stores import take_out
 from tests.conftest import Cli, make_files, tree_of
 
 from dvc_like.errors import DvcLikeError, PartialFailure, WouldOverwrite
@@ -133,7 +134,7 @@ def test_pull_tells_of_files_in_the_way_and_of_what_could_not_be_fetched(
     turned: Place, clone: Callable[..., Place], store: object
 ) -> None:
     turned.push()
-    (turned.root.parent / "storage" / key_of("y")).unlink()
+    take_out(turned.root.parent / "storage", key_of("y"))
     copy = clone()
     copy.write({"z": "mine"})
     with pytest.raises(PartialFailure) as caught:

@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.cli.place import Place, objects_in, past_the_tick, unlock, unsound
+from tests.cli.place import Place, objects_in, past_the_tick, unlock
+from tests.cli.stores import unsound
 from tests.conftest import Cli
 
 import dvc_like

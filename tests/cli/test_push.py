@@ -31,7 +31,7 @@ def check_store(store: Path) -> None:
 
 def test_everything_is_sent_once_under_the_names_of_the_format(full: Place, store: Path, cli: Cli) -> None:
     done = cli("push", "--json").json
-    assert done == {"schema": "dvc-like/push/1", "sent": 11, "size": 36, "present": 0, "healed": 0}
+    assert done == {"schema": "dvc-like/push/1", "sent": 11, "size": 36, "present": 0, "healed": 0, "partial": []}
     assert contents_of(store)[key_of("single")] == b"single"
     described = json.loads((store / "dvc-like.json").read_bytes())
     assert described["format"] == 1

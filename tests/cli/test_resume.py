@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.place import Place, key_of, objects_in, temps_in, unlock, unsound
+from tests.cli.place import Place, key_of, objects_in, temps_in, unlock
+from tests.cli.stores import unsound
 from tests.conftest import AsNobody, Cli
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of this kind do not exist on this system")

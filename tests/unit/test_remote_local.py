@@ -124,11 +124,10 @@ def test_many_are_flushed_by_themselves(root: Path, backend: LocalBackend, monke
     ]
 
 
-def test_once_without_hard_links(root: Path, backend: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-    def link(self: object, old: str, new: str) -> None:
-        raise OSError(errno.EPERM, "no hard links here")
-
-    monkeypatch.setattr(fsutil.Dir, "link", link)
+def test_once_where_no_rename_refuses_to_replace(
+    root: Path, backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fsutil, "_rename_no_replace", lambda *names: False)
     backend.put("a", b"first", once=True)
     backend.flush()
     backend.put("a", b"second", once=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.cli.place import past_the_tick
 
 from dvc_like import digest as digests
 from dvc_like.errors import UnsafePath
@@ -94,6 +95,7 @@ def filled(place: Workspace) -> Workspace:
     (place.data / "link").symlink_to("a.txt")
     (place.data / "empty").mkdir()
     place.record()
+    past_the_tick(place.data)  # as the clock that `record` was told: what is done next moves the stamps
     return place
 
 

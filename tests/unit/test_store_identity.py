@@ -18,8 +18,8 @@ def test_two_first_pushes_agree_on_one_id() -> None:
         """Somebody else makes the first push when this one has seen that nobody did."""
 
         def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
-            seen.append(_identify(MemoryBackend(name), "other", create=True))
+            seen.append(_identify(MemoryBackend(name), create=True))
             self.inner.put(key, source, label=label, once=once)
 
-    mine = _identify(Late(MemoryBackend(name)), "mine", create=True)
+    mine = _identify(Late(MemoryBackend(name)), create=True)
     assert [mine] == seen == [read_description(load(MemoryBackend(name), "dvc-like.json"))]

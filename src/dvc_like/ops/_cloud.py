@@ -28,6 +28,7 @@ from ._session import Session
 from ._store import Store
 from ._tracked import Target, Wanted
 
+_LEAST_AGE = 86_400  # seconds: a transfer that began since then may be somebody's who is still at it
 _AT_ONCE = 500  # names deleted before it is looked again whether somebody spared them
 
 
@@ -84,6 +85,7 @@ class CloudCollector:
         self._delete_old(needed, whole)
         if not self._dry_run:
             self._publish(ours)
+            store.backend.sweep(max(self._grace, _LEAST_AGE))
         self._condemn(needed, whole)
         if self._grace == 0 and not self._dry_run:
             self._delete_old(needed, whole)
