@@ -206,6 +206,7 @@ class _Fetcher:
         """Read what packs hold; return what none of them could give, and why (None: none has it)."""
         left: dict[bytes, DvcLikeError | None] = dict.fromkeys(idents)
         bad: set[str] = set()
+        once: set[str] = set()  # packs in which something was wrong, perhaps only on the way
         while places := store.packs.find(left, without=bad):
             failures = read_packed(store, places.values(), take)
             for ident in places:
@@ -213,7 +214,9 @@ class _Fetcher:
                     left[ident] = failures[ident]
                 else:
                     del left[ident]
-            bad |= {places[ident].pack for ident in failures}
+            wrong = {places[ident].pack for ident in failures}
+            bad |= wrong & once
+            once |= wrong
             read = Counter(places[ident].pack for ident in places if ident not in failures)
             self._verified += [
                 (zip_key(pack), store.packs.zips[pack])
@@ -224,12 +227,22 @@ class _Fetcher:
                 break
         return left
 
+    def _nowhere(self) -> DvcLikeError:
+        """Return why an object could not be found: it is not there, or where it is cannot be told."""
+        damaged = len(self._store.packs.damaged) if self._store is not None else 0
+        if not damaged:
+            return DataMissing(f"not on remote {self._name}", hint=_HEAL)
+        return CorruptData(
+            f"not on remote {self._name}, or in a pack whose index is damaged there ({damaged} are)",
+            hint=f"`dvc-like fsck --remote {self._name} --repair` makes damaged indexes again.",
+        )
+
     def _fail(self, path: RelPath, in_pack: DvcLikeError | None, error: DvcLikeError, what: str) -> None:
         """Report one object; what was wrong in a pack counts more than that it is not elsewhere."""
         if in_pack is not None and isinstance(error, RemoteNotFound | DataMissing):
             error = in_pack
         if isinstance(error, RemoteNotFound | DataMissing):
-            error = DataMissing(f"not on remote {self._name}", hint=_HEAL)
+            error = self._nowhere()
         elif isinstance(error, CorruptData):
             error = CorruptData(f"{what} damaged on remote {self._name}; it was not used", hint=_HEAL)
         self._done.failures.append((show(path), error))

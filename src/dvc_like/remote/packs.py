@@ -103,16 +103,19 @@ class Packs:
 
     def read_index(self, pack: str) -> None:
         """Get an index from the store and keep a copy; one that is damaged makes the pack count as damaged."""
-        buffer = io.BytesIO()
-        try:
-            self._backend.get(index_key(pack), buffer, length=_MAX_INDEX)
-            self.indexes[pack] = _checked(buffer.getvalue(), pack)
-        except CorruptData:
-            self.damaged.add(pack)
-        except RemoteNotFound:
-            self.listed.pop(pack, None)  # removed meanwhile
-        else:
+        for _ in range(2):  # it may have been damaged on the way
+            buffer = io.BytesIO()
+            try:
+                self._backend.get(index_key(pack), buffer, length=_MAX_INDEX)
+                self.indexes[pack] = _checked(buffer.getvalue(), pack)
+            except CorruptData:
+                continue
+            except RemoteNotFound:
+                self.listed.pop(pack, None)  # removed meanwhile
+                return
             self._keep(pack, buffer.getvalue())
+            return
+        self.damaged.add(pack)
 
     def _keep(self, pack: str, data: bytes) -> None:
         with contextlib.suppress(OSError):  # only a copy
