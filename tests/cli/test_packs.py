@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 from tests.cli.place import Place, key_of, objects_in
 from tests.cli.stores import contents_of, dangling, pack_id_is_right, packed_in, put_pack, spoil, take_out, unsound
 from tests.conftest import Cli
 
+from dvc_like.errors import DvcLikeError
 from dvc_like.ops import _send
 from dvc_like.ops._packed import GAP, RUN, runs
 from dvc_like.remote.pack import Member
@@ -324,3 +327,43 @@ def test_copies_of_indexes_go_with_their_packs(many: Place, store: Path) -> None
         packs_in(store)[0].with_suffix(".idx").name
     ]
     assert kept != [packs_in(store)[0].with_suffix(".idx").name]
+
+
+def test_an_empty_file_comes_alone(place: Place, clone: Callable[..., Place]) -> None:
+    place.track({"data/full": "full", "data/void": ""})
+    place.push()
+    other = clone()
+    other.fetch("data/void")
+    assert other.cached("").read_bytes() == b""
+
+
+@pytest.mark.parametrize("size", [1 << 40, 1 << 63, (1 << 64) - 1])
+def test_a_member_that_claims_to_be_huge_makes_its_pack_count_for_nothing(
+    many: Place, store: Path, clone: Callable[..., Place], size: int
+) -> None:
+    many.push()
+    (real,) = packs_in(store)
+    data = bytearray(real.with_suffix(".idx").read_bytes())
+    for at in range(28, len(data), 50):
+        data[at + 33] = 1
+        data[at + 42 : at + 50] = size.to_bytes(8, "little")
+    while (forged := blake3(data).hexdigest()) > real.stem:  # so that it is asked first
+        data[28 + 34] += 1
+    (store / "packs" / f"{forged}.idx").write_bytes(data)
+    shutil.copy(real, store / "packs" / f"{forged}.zip")
+    other = clone()
+    other.pull()
+    assert other.data() == many.data()
+
+
+def test_a_bomb_is_not_unpacked(many: Place, store: Path, clone: Callable[..., Place]) -> None:
+    many.push()
+    take_out(store, key_of("file 7\n" * 20))
+    ident = b"\1" + blake3(("file 7\n" * 20).encode()).digest()
+    put_pack(store, [(ident, "bomb", bytes(200 << 20))])
+    other = clone()
+    tracemalloc.start()
+    with pytest.raises(DvcLikeError, match="fetch failed for 1 of 200"):
+        other.fetch()
+    assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    tracemalloc.stop()

@@ -63,6 +63,9 @@ def read_packed(store: Store, places: Iterable[Place], take: Take) -> dict[bytes
 
     def read(run: Run) -> None:
         splitter = _Splitter(run.members, take, failures)
+        if not run.length:
+            splitter.write(b"")  # nothing but empty files: there is nothing to ask for
+            return
         try:
             store.backend.get(zip_key(run.pack), splitter, start=run.start, length=run.length)
         except RemoteNotFound:
@@ -94,10 +97,12 @@ class _Splitter:
 
     def write(self, data: bytes | memoryview, /) -> int:
         """Take some bytes, in order, and hand on every member that is complete."""
+        if self._next == len(self._members):
+            return len(data)  # more than was asked for
         self._parts.append(bytes(data))
         self._size += len(data)
         end = self._at + self._size
-        if self._next == len(self._members) or self._end_of(self._next) > end:
+        if self._end_of(self._next) > end:
             return len(data)  # joined once when a member is whole, not with every piece
         held = b"".join(self._parts)
         while self._next < len(self._members) and self._end_of(self._next) <= end:

@@ -10,7 +10,6 @@ import errno
 import io
 import os
 from collections import Counter
-from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from ..cache.writer import Writer
@@ -138,7 +137,7 @@ class _Fetcher:
         def take(ident: bytes, data: bytes) -> None:
             writer.put_tree(data, absent[ident].digest)
 
-        left = self._from_packs(store, absent, take)
+        left = self._from_packs(store, dict.fromkeys(absent, MAX_SIZE), take)
         rest = [absent[ident] for ident in left]
         outcome = transfer(rest, lambda need: self._get_tree(store, need, take), store.jobs)
         writer.flush()
@@ -182,7 +181,7 @@ class _Fetcher:
             writer.put_bytes(data, missing[ident].digest)
             task.advance(files=1, size=len(data))
 
-        left = self._from_packs(store, missing, take)
+        left = self._from_packs(store, {ident: need.size for ident, need in missing.items()}, take)
         rest = [missing[ident] for ident in left]
         at_once = 32 if store.is_near else 1
         outcome = transfer(rest, lambda need: self._get_file(store, need, writer, task), store.jobs, at_once=at_once)
@@ -202,13 +201,18 @@ class _Fetcher:
 
     # ---------------------------------------------------------------- both
 
-    def _from_packs(self, store: Store, idents: Collection[bytes], take: Take) -> dict[bytes, DvcLikeError | None]:
-        """Read what packs hold; return what none of them could give, and why (None: none has it)."""
-        left: dict[bytes, DvcLikeError | None] = dict.fromkeys(idents)
+    def _from_packs(self, store: Store, sizes: dict[bytes, int], take: Take) -> dict[bytes, DvcLikeError | None]:
+        """Read what packs hold; return what none of them could give, and why (None: none has it).
+
+        `sizes` says how large each object may be: nothing larger is unpacked.
+        """
+        left: dict[bytes, DvcLikeError | None] = dict.fromkeys(sizes)
         bad: set[str] = set()
         once: set[str] = set()  # packs in which something was wrong, perhaps only on the way
         while places := store.packs.find(left, without=bad):
-            failures = read_packed(store, places.values(), take)
+            swollen = {ident for ident, place in places.items() if place.member.size > sizes[ident]}
+            failures = read_packed(store, [places[ident] for ident in places.keys() - swollen], take)
+            failures.update((ident, CorruptData("larger than it may be")) for ident in swollen)
             for ident in places:
                 if ident in failures:
                     left[ident] = failures[ident]

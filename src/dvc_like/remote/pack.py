@@ -38,6 +38,7 @@ _END = struct.Struct("<4s4H2IH")
 _VERSION, _UTF8, _DATE = 20, 0x800, 0x21  # 1980-01-01: a pack says nothing of when it was made
 _MADE_ON_UNIX, _MODE = 3 << 8, 0o100644 << 16
 _METHODS = {RAW: 0, DEFLATE: 8}
+_MOST = 1100  # no byte of deflated data stands for more: 258 bytes by two bits, and some for the head
 
 
 class Member(NamedTuple):
@@ -170,7 +171,7 @@ class Index:
         self.zip_size: int
         self.count: int
         _, self.zip_size, self.count = _HEAD.unpack_from(data)
-        if len(data) != _HEAD.size + self.count * _RECORD.size or self.count > MAX_MEMBERS:
+        if len(data) != _HEAD.size + self.count * _RECORD.size or self.count > MAX_MEMBERS or self.zip_size > MAX_SIZE:
             raise CorruptData("a pack's index is damaged")
         self._data = data
         self._table: dict[bytes, int] | None = None
@@ -220,10 +221,21 @@ class Index:
         return 0
 
     def _at(self, at: int) -> Member:
-        member = Member(*_RECORD.unpack_from(self._data, at))
-        if member.offset + member.length > self.zip_size or (member.kind == RAW and member.length != member.size):
-            raise CorruptData("a pack's index is damaged: a member leads out of its pack")
-        return member
+        return Member(*_RECORD.unpack_from(self._data, at))
+
+    def check(self) -> Index:
+        """Raise `CorruptData` where the records cannot be true, however well the index is named; return itself.
+
+        Whoever can write to a store can name anything by its hash: nothing may be read on the word of a record that
+        leads out of its pack, stands twice, or claims to unpack to more than its bytes can.
+        """
+        last = b""
+        for ident, kind, offset, length, size in _RECORD.iter_unpack(memoryview(self._data)[_HEAD.size :]):
+            lies = (kind == RAW and size != length) or (kind == DEFLATE and size > (length + 1) * _MOST)
+            if ident <= last or offset + length > self.zip_size or lies:
+                raise CorruptData("a pack's index is damaged: its records cannot be true")
+            last = ident
+        return self
 
 
 def unpack(member: Member, data: bytes) -> bytes:

@@ -107,7 +107,7 @@ class Packs:
             buffer = io.BytesIO()
             try:
                 self._backend.get(index_key(pack), buffer, length=_MAX_INDEX)
-                self.indexes[pack] = _checked(buffer.getvalue(), pack)
+                self.indexes[pack] = _checked(buffer.getvalue(), pack).check()  # the copies of it need it no more
             except CorruptData:
                 continue
             except RemoteNotFound:
