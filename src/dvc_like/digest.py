@@ -98,6 +98,11 @@ def tree_ident(digest: Digest) -> bytes:
     return bytes((_NUMBERS[algorithm] | _TREE,)) + bytes.fromhex(hexes).ljust(32, b"\0")
 
 
+def is_tree_ident(ident: bytes) -> bool:
+    """Tell whether an ident names a tree."""
+    return bool(ident[0] & _TREE)
+
+
 def of_ident(ident: bytes) -> tuple[Digest, bool]:
     """Return the digest of an ident, and whether it is a tree's; raise `CorruptData` when it is no ident."""
     name = _NAMES.get(ident[0] & ~_TREE) if len(ident) == IDENT_SIZE else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,9 @@ from tests.cli.stores import contents_of, dangling, packed_in, spoil, unsound
 from tests.conftest import Cli
 
 from dvc_like.errors import CorruptData, DvcLikeError
+from dvc_like.ops import _cloud
 from dvc_like.remote import refs
+from dvc_like.remote.local import LocalBackend
 
 DAY = 86_400
 
@@ -157,8 +159,6 @@ def test_what_a_push_needed_meanwhile_is_spared(two: Place, store: Path, clone: 
 def test_a_list_that_is_spared_while_gc_runs_is_left_alone(
     two: Place, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dvc_like.ops import _cloud
-
     collect(two, workspace=True)
     make_older(store, 15 * DAY)
     (listed,) = condemned_in(store)
@@ -217,6 +217,73 @@ def test_a_pack_whose_index_never_came_is_garbage(two: Place, store: Path) -> No
     make_older(store, 15 * DAY)
     collect(two, all_commits=True)
     assert not orphan.exists()
+
+
+@pytest.fixture
+def far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a folder be looked at as sparingly as a bucket is: what is in packs is believed without reading it."""
+    monkeypatch.setattr(LocalBackend, "capabilities", LocalBackend.capabilities._replace(cheap_stat=False))
+
+
+def shrunk(place: Place) -> str:
+    """Push a folder, and again without one file that travels whole; return the commit with it."""
+    place.write({f"data/{n}": os.urandom(1000) for n in range(20)} | {"data/big": os.urandom((1 << 20) + 1)})
+    place.add("data")
+    first = place.save()
+    place.push()
+    (place / "data/big").unlink()
+    place.add("data")
+    place.save()
+    place.push()
+    return first
+
+
+@pytest.mark.usefixtures("far")
+def test_no_tree_stays_whose_files_go(place: Place, store: Path, clone: Callable[..., Place]) -> None:
+    first = shrunk(place)
+    collect(place, workspace=True)
+    make_older(store, 15 * DAY)
+    assert len(collect(place, workspace=True).deleted) == 2
+    assert dangling(store) == []
+    place.git("checkout", "-q", first)
+    place.checkout()
+    assert place.push().objects == 2  # the file and the listing
+    other = clone()
+    other.git("checkout", "-q", first)
+    other.pull()
+    assert other.data() == place.data()
+
+
+def test_a_tree_that_stays_keeps_what_it_lists(place: Place, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shrunk(place)
+    monkeypatch.setattr(_cloud.CloudCollector, "_rewrite", lambda *_: False)
+    collect(place, workspace=True)
+    make_older(store, 15 * DAY)
+    assert collect(place, workspace=True).deleted == []
+    assert dangling(store) == []
+
+
+@pytest.mark.parametrize("killed_at", [1, 2, 3])
+def test_a_gc_that_is_killed_leaves_no_tree_whose_files_went(
+    place: Place, store: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+) -> None:
+    shrunk(place)
+    collect(place, workspace=True)
+    make_older(store, 15 * DAY)
+    calls = []
+    real = LocalBackend.delete
+
+    def delete(self: LocalBackend, keys: Iterable[str]) -> None:
+        real(self, keys := list(keys))
+        calls.extend([keys] if keys else [])
+        if len(calls) == killed_at:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(LocalBackend, "delete", delete)
+    with pytest.raises(KeyboardInterrupt):
+        collect(place, workspace=True)
+    assert len(calls) == killed_at
+    assert dangling(store) == []
 
 
 # ------------------------------------------------------------------------------ when to stop

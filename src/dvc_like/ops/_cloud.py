@@ -8,19 +8,22 @@ alone: not before the grace period, and not when a push has spared it meanwhile.
 from __future__ import annotations
 
 import io
+import itertools
 import time
 from dataclasses import dataclass, field
 
-from ..digest import file_ident, file_key, of_ident, tree_ident, tree_key
+from ..digest import file_ident, file_key, is_tree_ident, of_ident, tree_ident, tree_key
 from ..digest import parse as parse_digest
 from ..errors import CorruptData, DvcLikeError
 from ..meta.file import Meta
 from ..meta.tree import parse
 from ..paths import show
 from ..remote import refs
+from ..remote.pack import Member
 from ..remote.packs import PREFIX, Condemned
 from ..remote.refs import Ref, Root
 from ._closure import TreeNeed, close_over
+from ._promises import Promises
 from ._refs import clone_id, clone_name, root_of
 from ._remote_trees import read_trees
 from ._repack import rewrite
@@ -147,31 +150,55 @@ class CloudCollector:
         old = [one for one in packs.condemned.values() if one.written <= self._now - self._grace]
         if not old:
             return
-        safe = self._safe(needed, whole)
-        for one in old:
-            doomed = [self._doomed(name, whole) for name in sorted(one.names) if self._is_spare(name, needed, safe)]
-            doomed = [gone for gone in doomed if gone.size >= 0]
-            if not self._dry_run and not self._delete(one, doomed):
-                continue  # spared meanwhile: the next gc looks again
-            self.done.deleted += doomed
-            for gone in doomed:
-                whole.pop(gone.key, None)
+        going = self._going({name for one in old for name in one.names}, needed, whole)
+        doomed = [self._doomed(name, whole) for name in sorted(going, key=self._order)]
+        doomed = [gone for gone in doomed if gone.size >= 0]
+        if not self._dry_run and not self._delete(old, doomed):
+            return  # spared meanwhile: the next gc looks again
+        self.done.deleted += doomed
+        for gone in doomed:
+            whole.pop(gone.key, None)
 
-    def _delete(self, one: Condemned, doomed: list[Doomed]) -> bool:
+    def _going(self, names: set[str], needed: set[bytes], whole: dict[str, int]) -> set[str]:
+        """Return which names can go: neither needed, nor promised by a tree in a pack that stays."""
+        packs = self._store.packs
+        present = {pack for pack, _ in packs.present()}
+        promises = Promises(self._session.cache, self._store, needed)
+        kept, going = set(needed), names
+        while True:
+            safe = self._safe(kept, whole)
+            going = {name for name in going if self._is_spare(name, kept, safe)}
+            promised = promises.of(pack for pack in present if PREFIX + pack not in going)
+            more = set[bytes]().union(*promised.values()) - kept
+            if not more:
+                return going
+            kept |= more
+
+    def _order(self, name: str) -> tuple[int, str]:
+        """Sort packs with trees first: what they list goes only after them."""
+        if not name.startswith(PREFIX):
+            return 2, name
+        index = self._store.packs.indexes.get(name[len(PREFIX) :])
+        return int(index is None or not any(is_tree_ident(member.ident) for member in index)), name
+
+    def _delete(self, old: list[Condemned], doomed: list[Doomed]) -> bool:
+        """Delete, and drop the lists; False when somebody spared anything of them meanwhile."""
         backend = self._store.backend
-        for first in range(0, len(doomed), _AT_ONCE):
-            if not backend.stat([one.key]):
-                return False
-            some = [gone.key for gone in doomed[first : first + _AT_ONCE]]
-            self._store.packs.remove([key[len(PREFIX) :] for key in some if key.startswith(PREFIX)])
-            backend.delete([key for key in some if not key.startswith(PREFIX)])
-        self._store.packs.drop_lists([one])
+        for _, group in itertools.groupby(doomed, key=lambda gone: self._order(gone.key)[0]):
+            of_group = [gone.key for gone in group]
+            for first in range(0, len(of_group), _AT_ONCE):
+                if len(self._store.stat([one.key for one in old])) < len(old):
+                    return False
+                some = of_group[first : first + _AT_ONCE]
+                self._store.packs.remove([key[len(PREFIX) :] for key in some if key.startswith(PREFIX)])
+                backend.delete([key for key in some if not key.startswith(PREFIX)])
+        self._store.packs.drop_lists(old)
         return True
 
     def _safe(self, needed: set[bytes], whole: dict[str, int]) -> set[bytes]:
         """Return what is needed and lies somewhere that is not condemned."""
         doomed = self._store.packs.condemned_names()
-        found = {ident for ident in needed if _key(ident) in whole and _key(ident) not in doomed}
+        found = {ident for ident in needed if (key := _key(ident)) in whole and key not in doomed}
         for pack, index in self._store.packs.present():
             if PREFIX + pack not in doomed:
                 found.update(member.ident for member in index.find(needed))
@@ -197,22 +224,49 @@ class CloudCollector:
                 names.append(key)
             else:
                 self.done.kept += 1
-        for pack in {*packs.zips, *packs.listed}:
-            index = packs.indexes.get(pack)
-            there = index is not None and packs.is_there(pack)
-            live = {member.ident for member in index.find(needed)} if index is not None and there else set()
-            if live and index is not None:
-                needed_bytes = sum(member.length for member in index if member.ident in live)
-                is_worth_it = needed_bytes * 2 < sum(member.length for member in index)
-                if PREFIX + pack in doomed or not is_worth_it or not self._rewrite(pack, live):
-                    self.done.kept += len(live)
-                    continue
-            names.append(PREFIX + pack)
+        kept, sparse = self._sort_packs(needed)
+        for pack in sparse:
+            live = {member.ident for member in packs.indexes[pack].find(needed)}
+            if live and not self._rewrite(pack, live):
+                kept[pack] = live
+            else:
+                names.append(PREFIX + pack)
+        self.done.kept += sum(map(len, kept.values()))
+        names += [PREFIX + pack for pack in {*packs.zips, *packs.listed} if not packs.is_there(pack)]
         fresh = [name for name in names if name not in doomed]
         self.done.condemned = sorted((self._doomed(name, whole) for name in fresh), key=lambda one: (one.what, one.key))
         if fresh and not self._dry_run:
             packs.condemn(fresh, self._now)
             self._store.backend.flush()
+
+    def _sort_packs(self, needed: set[bytes]) -> tuple[dict[str, set[bytes]], list[str]]:
+        """Return the packs that stay, each with what is needed of it, and those that hold too little, or nothing.
+
+        A pack whose trees list what goes cannot stay as it is either. One that is condemned already is not judged
+        again while something of it is needed: when its time comes it is seen to.
+        """
+        packs = self._store.packs
+        doomed = packs.condemned_names()
+        kept: dict[str, set[bytes]] = {}
+        sparse: list[str] = []
+        for pack, index in packs.present():
+            live = {member.ident: member.length for member in index.find(needed)}
+            is_worth_it = sum(live.values()) * 2 < sum(member.length for member in index)
+            if live and (PREFIX + pack in doomed or not is_worth_it):
+                kept[pack] = set(live)
+            else:
+                sparse.append(pack)
+        promises = Promises(self._session.cache, self._store, needed)
+        promised = promises.of(pack for pack in kept if PREFIX + pack not in doomed)
+        while promised:
+            staying = set[bytes]().union(*(map(_ident_of, packs.indexes[pack]) for pack in kept))
+            broken = {pack for pack, listed in promised.items() if not listed <= staying}
+            if not broken:
+                break
+            for pack in broken:
+                del kept[pack], promised[pack]
+            sparse += sorted(broken)
+        return kept, sparse
 
     def _rewrite(self, pack: str, live: set[bytes]) -> bool:
         """Write a pack anew with what is needed of it; tell whether the old one may be condemned."""
@@ -241,6 +295,10 @@ class CloudCollector:
 def _wanted(root: Root) -> Wanted:
     target = Target(root.path, Meta(root.digest, 0, 0 if root.is_folder else None))
     return Wanted(target, root.path)
+
+
+def _ident_of(member: Member) -> bytes:
+    return member.ident
 
 
 def _key(ident: bytes) -> str:

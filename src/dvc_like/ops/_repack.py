@@ -71,11 +71,9 @@ def rewrite(store: Store, pack: str, keep: Callable[[Member], bool], instead: Ca
     except CorruptData:
         names = {}
     wanted = [member for member in index if keep(member)]
-    elsewhere = {
-        ident
-        for ident, place in store.packs.find([member.ident for member in wanted]).items()
-        if place.pack != pack and f"packs/{place.pack}" not in store.packs.condemned_names()
-    }
+    doomed = store.packs.condemned_names()
+    found_in = store.packs.find([member.ident for member in wanted], without={pack})
+    elsewhere = {ident for ident, place in found_in.items() if f"packs/{place.pack}" not in doomed}
     builder, whole = Builder(None if store.is_near else Deflater()), True
     for member in sorted(wanted, key=lambda one: one.offset):
         if member.ident in elsewhere:
