@@ -12,6 +12,9 @@ from tests.cli.place import Place, key_of, objects_in, unlock
 from tests.cli.stores import contents_of, dangling, packed_in, spoil, take_out, unsound
 from tests.conftest import Cli
 
+from dvc_like.errors import CorruptData
+from dvc_like.ops.fsck import fsck_remote
+
 BIG = os.urandom((1 << 20) + 7)
 
 
@@ -127,3 +130,14 @@ def test_an_unknown_remote_and_one_that_is_not_there(pushed: Place, cli: Cli, tm
 
 def test_packs_are_few(pushed: Place, store: Path) -> None:
     assert len({packed.path for packed in packed_in(store)}) == 1
+
+
+def test_what_was_never_fetched_is_checked_as_well(pushed: Place, store: Path, clone: Callable[..., Place]) -> None:
+    other = clone()
+    done = fsck_remote(other.project, "storage")
+    assert done.files == fsck_remote(pushed.project, "storage").files
+    lose_single(store)
+    lose_member(store)
+    with pytest.raises(CorruptData, match="2 missing or damaged") as caught:
+        fsck_remote(other.project, "storage")
+    assert len(caught.value.details) == 2

@@ -49,14 +49,15 @@ def check_remote(session: Session, store: Store, wanted: list[Wanted], *, read: 
             done.missing = _lacking(missing, survey.known)
             done.packs = sorted(pack[:12] for pack in {*packs.damaged, *packs.broken})
             left_paths, left_packs = done.missing, [*packs.damaged, *packs.broken]
+            unread = [f"{path}: {error.message}" for path, error in missing.failures if f"{path}/" not in left_paths]
             if repair and (left_paths or left_packs):
                 packs.spare(survey.relied)
                 Sender(session, store, seen, survey.known, task).run(missing)
                 left_packs = replace_damaged(session, store)
                 left_paths = _lacking(missing, survey.known)
                 done.repaired = len(done.missing) - len(left_paths)
-    if left_paths or left_packs:
-        raise _unsound(store, left_paths, left_packs, repair=repair)
+    if left_paths or left_packs or unread:
+        raise _unsound(store, left_paths, left_packs, unread, repair=repair)
     return done
 
 
@@ -72,10 +73,12 @@ def _lacking(missing: Missing, known: set[bytes]) -> list[str]:
     return sorted(lost)
 
 
-def _unsound(store: Store, paths: list[str], packs: list[str], *, repair: bool) -> DvcLikeError:
+def _unsound(store: Store, paths: list[str], packs: list[str], unread: list[str], *, repair: bool) -> DvcLikeError:
     details = [f"missing or damaged: {path}" for path in paths] + [f"damaged pack: {pack[:12]}" for pack in packs]
+    details += [f"not checked: {what}" for what in unread]
+    rest = f", {len(unread)} listings that cannot be read" if unread else ""
     return CorruptData(
-        f"remote {store.name} is not sound: {len(paths)} missing or damaged, {len(packs)} damaged packs",
+        f"remote {store.name} is not sound: {len(paths)} missing or damaged, {len(packs)} damaged packs{rest}",
         hint="What is left is not in the cache here: repair from a clone that has it."
         if repair
         else f"`dvc-like fsck --remote {store.name} --repair` sends again what the cache has.",

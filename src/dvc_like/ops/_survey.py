@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from .. import digest as digests
 from ..digest import Digest, file_ident, file_key, tree_ident, tree_key
 from ..errors import DataMissing, DvcLikeError, RemoteError
-from ..meta.tree import FOLDER, LINK, Entry
+from ..meta.tree import FOLDER, LINK, Entry, parse
 from ..paths import show
 from ..remote.base import Info
 from ..remote.packs import Place, zip_key
 from ..remote.seen import Seen
 from ._closure import Need, TreeNeed, close_over, load_need, refuse_unknown
 from ._packed import read_packed
-from ._remote_trees import verify
+from ._remote_trees import read_trees, verify
 from ._session import Session
 from ._store import Store
 from ._tracked import Wanted
@@ -67,6 +67,7 @@ class Survey:
         self._store = store
         self._seen = seen
         self._closely = closely or store.is_near
+        self._reads_trees = closely
         self._read = read
         self._chance = random.Random(0 if read >= 100 else None)
         self._tokens = seen.tokens() if store.is_near else {}
@@ -95,6 +96,7 @@ class Survey:
         if self._closely:
             there |= self._whole_trees([need for need in level if tree_ident(need.digest) not in there])
         self.known |= there
+        away: list[TreeNeed] = []
         for need in level:
             is_there = tree_ident(need.digest) in there
             if is_there and need.whole and not self._closely:
@@ -102,13 +104,29 @@ class Survey:
             try:
                 need.entries = load_need(self._session.cache, need)
             except DataMissing:
-                if not is_there:
+                if is_there:
+                    away.append(need)
+                else:
                     lost = DataMissing("its listing is neither in the cache nor on the remote")
                     self.missing.failures.append((show(need.path), lost))
             except DvcLikeError as error:
                 self.missing.failures.append((show(need.path), error))
-            if not is_there:
-                self._hear_older(need)
+        if self._reads_trees and away:
+            self._load_from_store(away)
+        self._hear_older([need for need in level if tree_ident(need.digest) not in there])
+
+    def _load_from_store(self, needs: list[TreeNeed]) -> None:
+        """Read trees that were never fetched: what they list is looked for as well."""
+        found = read_trees(self._session.cache, self._store, dict.fromkeys(need.digest for need in needs))
+        for need in needs:
+            data = found.get(need.digest)
+            try:
+                if isinstance(data, DvcLikeError):
+                    raise data
+                if data is not None:
+                    need.entries = parse(data, f"the listing of {show(need.path)} ({need.digest.short})")
+            except DvcLikeError as error:
+                self.missing.failures.append((show(need.path), error))
 
     def _whole_trees(self, needs: list[TreeNeed]) -> set[bytes]:
         """Return the trees that lie there as objects of their own: no version with packs puts them so."""
@@ -121,20 +139,20 @@ class Survey:
                 self.relied.add(need.key)
         return there
 
-    def _hear_older(self, need: TreeNeed) -> None:
-        """Let an earlier version of a folder, if all of that is on the store, vouch for the files it lists."""
-        older = self._older.get(need.path)
-        if older is None or not self._in_packs({tree_ident(older)}):
-            return
-        try:
-            entries = load(self._session.cache, older, need.path, need.depth)
-        except DvcLikeError:
-            return
-        for entry in entries:
-            if entry.kind == FOLDER:
-                self._older[f"{need.path}/{entry.name}"] = entry.digest
-            elif entry.kind != LINK:
-                self._vouched.add(file_ident(entry.digest))
+    def _hear_older(self, needs: list[TreeNeed]) -> None:
+        """Let earlier versions of folders, if all of those is on the store, vouch for the files they list."""
+        older = [(need, self._older[need.path]) for need in needs if need.path in self._older]
+        there = self._in_packs(tree_ident(tree) for _, tree in older)
+        for need, tree in older:
+            try:
+                entries = load(self._session.cache, tree, need.path, need.depth) if tree_ident(tree) in there else []
+            except DvcLikeError:
+                continue
+            for entry in entries:
+                if entry.kind == FOLDER:
+                    self._older[f"{need.path}/{entry.name}"] = entry.digest
+                elif entry.kind != LINK:
+                    self._vouched.add(file_ident(entry.digest))
 
     def _look_beside(self, levels: list[list[TreeNeed]]) -> None:
         """Where only a part is asked for: find out whether the rest is there, so that the listings above can follow."""
@@ -146,7 +164,9 @@ class Survey:
             for ident, entry in unseen.items()
             if ident not in there and ident not in self._vouched
         }
-        whole = {keys[key] for key in self._store.stat(keys) if key in keys}
+        found = self._store.stat(keys).keys() & keys.keys()
+        self.relied |= found
+        whole = {keys[key] for key in found}
         self.known |= there | whole | (self._vouched & unseen.keys())
 
     # ---------------------------------------------------------------- files
@@ -217,6 +237,9 @@ class Survey:
             return
         index = self._store.packs.indexes[pack]
         failures = read_packed(self._store, (Place(pack, member) for member in index), verify)
+        for error in failures.values():
+            if isinstance(error, RemoteError):
+                raise error  # it says nothing of what lies there
         if failures:
             self._store.packs.broken[pack] = frozenset(failures)
         else:
