@@ -352,3 +352,17 @@ def test_the_time_of_a_list_is_now(two: Place, store: Path) -> None:
     written = int(listed.read_text().split("\n")[1].partition("\t")[2])
     assert before <= written <= time.time()
     assert os.path.basename(listed).startswith(f"{written:010}-")
+
+
+def test_what_is_put_again_is_on_no_list(two: Place, store: Path) -> None:
+    """A gc that was killed left a list that names what is gone; another one may be about to go on with it."""
+    collect(two, workspace=True)
+    for path in [store / key_of("old single"), *(path for path in store.glob("packs/*.idx"))]:
+        path.unlink()
+    two.git("checkout", "-q", "HEAD~1")
+    two.checkout()
+    two.push()
+    names = "".join(path.read_text() for path in condemned_in(store))
+    assert key_of("old single") not in names
+    assert "packs/" not in names
+    assert dangling(store) == []

@@ -367,3 +367,40 @@ def test_a_bomb_is_not_unpacked(many: Place, store: Path, clone: Callable[..., P
         other.fetch()
     assert tracemalloc.get_traced_memory()[1] < 100 << 20
     tracemalloc.stop()
+
+
+def refs_in(store: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in (store / "refs").iterdir()}
+
+
+def test_what_a_clone_needs_is_published_again_where_it_is_gone(many: Place, store: Path) -> None:
+    many.push()
+    before = refs_in(store)
+    shutil.rmtree(store / "refs")
+    many.push()
+    assert refs_in(store).keys() == before.keys()
+
+
+def test_a_copy_of_a_repository_is_a_clone_of_its_own(many: Place, store: Path, tmp_path: Path) -> None:
+    many.push()
+    before = refs_in(store)
+    shutil.copytree(many.root, tmp_path / "twin", symlinks=True)
+    twin = Place(tmp_path / "twin")
+    twin.track({"data/more": "more"})
+    twin.push()
+    assert before.items() < refs_in(store).items()
+
+
+def test_what_another_worktree_needs_is_published(many: Place, store: Path, tmp_path: Path) -> None:
+    many.push()
+    many.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
+    side = Place(tmp_path / "side")
+    side.pull()
+    side.write({"data/side": "side"})
+    side.add("data")
+    side.push()
+    line = (side / "data.meta").read_text().split("\n")[0].removeprefix("hash: ")
+    many.track({"data/main": "main"})
+    many.push()
+    (published,) = refs_in(store).values()
+    assert line in published

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 import time
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ from ..remote import refs
 from ..remote.pack import Member
 from ..remote.packs import PREFIX, Condemned
 from ..remote.refs import Ref, Root
+from ..remote.seen import Seen
 from ._closure import TreeNeed, close_over
 from ._promises import Promises
 from ._refs import clone_id, clone_name, root_of
@@ -120,8 +122,11 @@ class CloudCollector:
         project = self._session.project
         roots = frozenset(root_of(one.target) for one in ours)
         ref = Ref(clone_name(project), int(self._now), roots)
-        self._store.backend.put(refs.PREFIX + clone_id(project), refs.encode(ref))
+        key = refs.PREFIX + clone_id(project)
+        self._store.backend.put(key, refs.encode(ref))
         self._store.backend.flush()
+        with Seen(os.path.join(project.shared_tmp, "remotes.sqlite"), self._store.identity) as seen:
+            seen.record_token(key, "")  # the next push has its own to say
 
     def _needed(self, wanted: list[Wanted]) -> set[bytes]:
         closure = close_over(wanted, self._load)

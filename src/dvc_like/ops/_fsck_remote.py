@@ -51,7 +51,7 @@ def check_remote(session: Session, store: Store, wanted: list[Wanted], *, read: 
             left_paths, left_packs = done.missing, [*packs.damaged, *packs.broken]
             unread = [f"{path}: {error.message}" for path, error in missing.failures if f"{path}/" not in left_paths]
             if repair and (left_paths or left_packs):
-                packs.spare(survey.relied)
+                packs.spare(survey.relied | {need.key for need in missing.files})
                 Sender(session, store, seen, survey.known, task).run(missing)
                 left_packs = replace_damaged(session, store)
                 left_paths = _lacking(missing, survey.known)

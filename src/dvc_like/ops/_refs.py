@@ -14,6 +14,7 @@ import xxhash
 
 from ..digest import Digest
 from ..errors import DvcLikeError
+from ..fsutil import Dir
 from ..project import Project
 from ..remote import refs
 from ..remote.refs import Ref, Root
@@ -33,18 +34,31 @@ def publish(session: Session, store: Store, seen: Seen, without: set[Digest]) ->
     if project.git is not None and not project.git.is_installed():
         session.progress.note("git is not installed: what this clone needs was not published on the remote")
         return
-    here = [target for target in walk(session.root, failures=[]) if target.meta.digest not in without]
+    here = [target for target in _workspaces(session) if target.meta.digest not in without]
     state = _state(project, here)
     key = refs.PREFIX + clone_id(project)
     known = seen.token(key).split("-")
     now = int(time.time())
-    if len(known) == 2 and known[0] == state and int(known[1]) > now - refs.REFRESH:
+    is_fresh = len(known) == 2 and known[0] == state and int(known[1]) > now - refs.REFRESH
+    if is_fresh and store.backend.stat([key]):  # else the store was emptied, or went back to an older state
         return
     roots = frozenset(root_of(target) for target in _history(project) + here)
     ref = Ref(clone_name(project), now, frozenset(root for root in roots if root.digest not in without))
     store.backend.put(key, refs.encode(ref))
     store.backend.flush()
     seen.record_token(key, f"{state}-{now}" if not without else "")
+
+
+def _workspaces(session: Session) -> list[Target]:
+    """Return the targets of all worktrees: they share a ref, and none may drop what another one needs."""
+    project = session.project
+    found = list(walk(session.root, failures=[]))
+    tops = [] if project.git is None else [os.path.join(top, project.git.prefix) for top in project.git.worktrees()]
+    for folder in tops:
+        if os.path.isdir(folder) and not os.path.samefile(folder, project.root):
+            with Dir.open_root(folder) as root:
+                found += walk(root, failures=[])
+    return found
 
 
 def clone_name(project: Project) -> str:
@@ -76,16 +90,22 @@ def _state(project: Project, here: list[Target]) -> str:
 
 
 def clone_id(project: Project) -> str:
-    """Return the name of this clone, made when it is first needed. A lost one is no harm: a ref remains and expires."""
+    """Return the name of this clone, made when it is first needed. A lost one is no harm: a ref remains and expires.
+
+    It is good only in the folder it was made for: a copy of a repository is a clone of its own, and two that
+    published under one name would each take away what the other needs.
+    """
     path = os.path.join(project.shared_tmp, "clone")
+    status = os.stat(project.shared_tmp)
+    place = f"{status.st_dev}-{status.st_ino}"
     try:
         with open(path, encoding="ascii") as file:
-            name = file.read(65).strip()
-        if name.isalnum() and len(name) <= 64:
+            name, _, made_for = file.read(200).strip().partition(" ")
+        if name.isalnum() and len(name) <= 64 and made_for == place:
             return name
     except (OSError, UnicodeDecodeError):
         pass
     name = uuid.uuid4().hex
     with open(path, "w", encoding="ascii") as file:
-        file.write(name + "\n")
+        file.write(f"{name} {place}\n")
     return name

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ..digest import file_ident, tree_ident
-from ..errors import CorruptData, DataMissing, DvcLikeError
+from ..errors import CorruptData, DataMissing, DvcLikeError, RemoteUnavailable
 from ..paths import show
 from ..progress import Task
 from ..remote.pack import Builder, Deflater
@@ -93,6 +93,7 @@ class Sender:
     def _arrived(self, files: list[Need], batches: list[_Batch]) -> None:
         """Make count what was put, and hear what the store says of it."""
         self._store.backend.flush()
+        self._spare([batch.pack[0] for batch in batches if batch.pack])
         keys = [need.key for need in files]
         for batch in batches:
             assert batch.pack is not None
@@ -106,6 +107,15 @@ class Sender:
         self.size += sum(need.size for need in files)
         if keys and self._store.is_near:
             self._seen.record(self._store.backend.stat(keys).items())
+
+    def _spare(self, packs: list[str]) -> None:
+        """Take packs off the lists of what is to be deleted: a pack that is made again has its old name."""
+        names = {f"packs/{pack}" for pack in packs} & self._store.packs.condemned_names()
+        if names:
+            self._store.packs.spare(names)
+            keys = [key for name in names for key in (f"{name}.zip", f"{name}.idx")]
+            if len(self._store.stat(keys)) < len(keys):
+                raise RemoteUnavailable("a gc deletes there what is being sent", hint="Push again when it is done.")
 
     # ---------------------------------------------------------------- files
 

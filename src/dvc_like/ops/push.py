@@ -77,7 +77,7 @@ def _push_to(session: Session, store: Store, wanted: list[Wanted], done: Pushed)
         survey = Survey(session, store, seen)
         with session.progress.task("pushing") as task:
             missing = survey.run(wanted)
-            store.packs.spare(survey.relied)
+            store.packs.spare(survey.relied | {need.key for need in missing.files})
             sender = Sender(session, store, seen, survey.known, task)
             sender.run(missing)
         failed = [one for one in wanted if not sender.has(one.target)]

@@ -156,7 +156,8 @@ class Packs:
     def put(self, pack: Pack, *, label: str = "") -> None:
         """Store a pack, the ZIP first. It counts after the backend's next flush and `added`."""
         known = self.zips.get(pack.id)
-        if known is None or known.size != len(pack.data) or pack.id in self.broken:
+        is_doomed = any(PREFIX + pack.id in one.names for one in self.condemned.values())
+        if known is None or known.size != len(pack.data) or pack.id in self.broken or is_doomed:
             self._backend.put(zip_key(pack.id), pack.data, label=label)
         self._backend.put(index_key(pack.id), pack.index_data)
 
