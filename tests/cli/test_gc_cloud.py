@@ -366,3 +366,18 @@ def test_what_is_put_again_is_on_no_list(two: Place, store: Path) -> None:
     assert key_of("old single") not in names
     assert "packs/" not in names
     assert dangling(store) == []
+
+
+def test_a_list_that_cannot_be_read_stops_gc_and_nobody_else(
+    two: Place, store: Path, clone: Callable[..., Place]
+) -> None:
+    collect(two, workspace=True)
+    (listed,) = condemned_in(store)
+    listed.chmod(0o644)
+    listed.write_text("gibberish")
+    make = clone()
+    make.pull()
+    assert make.data() == two.data()
+    two.push()
+    with pytest.raises(CorruptData, match="condemned"):
+        collect(two, workspace=True)

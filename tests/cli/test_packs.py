@@ -404,3 +404,11 @@ def test_what_another_worktree_needs_is_published(many: Place, store: Path, tmp_
     many.push()
     (published,) = refs_in(store).values()
     assert line in published
+
+
+def test_status_says_that_a_listing_inside_is_not_on_the_remote(many: Place, store: Path, cli: Cli) -> None:
+    many.push()
+    (tree,) = {one.key for one in packed_in(store) if one.name == ".trees/data/2.tree"}
+    take_out(store, tree)
+    (one,) = cli("status", "--cloud", "--json").json["targets"]
+    assert one["on_remote"] is False

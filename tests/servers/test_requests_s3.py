@@ -68,7 +68,7 @@ def test_ten_thousand_small_files(
     assert requests_of(proxy) <= 12, proxy.counts
     proxy.reset()
     cli("push", cwd=place.root)
-    assert proxy.counts == Counter(get=1, list=1)
+    assert proxy.counts == Counter(get=1, list=1, head=1)
     copy = clone_of(place, tmp_path / "copy")
     use(copy)
     proxy.reset()

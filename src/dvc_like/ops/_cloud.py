@@ -84,6 +84,8 @@ class CloudCollector:
                 f"{len(store.packs.damaged)} pack indexes on remote {store.name} are damaged",
                 hint=f"`dvc-like fsck --remote {store.name} --repair` makes them again; then repeat.",
             )
+        if store.packs.unreadable:
+            raise store.packs.unreadable[0]
         others = self._read_refs()
         needed = self._needed(ours + [_wanted(root) for ref in others for root in ref.roots])
         whole = {key: info.size for key, info in store.backend.list("files/")}

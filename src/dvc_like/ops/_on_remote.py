@@ -39,8 +39,11 @@ def on_remotes(session: Session, wanted: list[Wanted], remote: str | None) -> li
                 missing = survey.run(group)
         for one in group:
             lost = tuple(need.path for need in missing.files if is_below(need.path, one.inside))
-            meta = one.target.meta
-            ident = tree_ident(meta.digest) if meta.is_folder else file_ident(meta.digest)
-            whole = ident in survey.known if one.inside == one.target.path else not lost
-            found[one] = OnRemote(name, whole and not lost, lost)
+            trees = [need.digest for level in missing.levels for need in level if is_below(need.path, one.inside)]
+            idents = set(map(tree_ident, trees))
+            if one.inside == one.target.path:  # a listing may be named by the path of another target that has it too
+                meta = one.target.meta
+                idents.add(tree_ident(meta.digest) if meta.is_folder else file_ident(meta.digest))
+            whole = not lost and idents <= survey.known
+            found[one] = OnRemote(name, whole, lost)
     return [found[one] for one in wanted]

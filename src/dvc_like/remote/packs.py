@@ -65,6 +65,7 @@ class Packs:
         self.zips: dict[str, Info] = {}
         self.listed: dict[str, Info] = {}  # indexes that the store has
         self.condemned: dict[str, Condemned] = {}
+        self.unreadable: list[CorruptData] = []  # lists of the condemned: what they name is not known
         self.damaged: set[str] = set()  # packs whose index cannot be read
         self.broken: dict[str, frozenset[bytes]] = {}  # packs that were found damaged, and which members
 
@@ -72,7 +73,7 @@ class Packs:
 
     def look(self) -> list[str]:
         """List the store's packs; return the ids of indexes that are not known on this machine yet."""
-        self.zips, self.listed = {}, {}
+        self.zips, self.listed, self.unreadable = {}, {}, []
         lists = []
         for key, info in self._backend.list(PREFIX):
             match = _PACK.fullmatch(key)
@@ -80,7 +81,9 @@ class Packs:
                 (self.zips if match[2] == "zip" else self.listed)[match[1]] = info
             elif _CONDEMNED.fullmatch(key):
                 lists.append(key)
-        self.condemned = {key: self.condemned.get(key) or self._read_condemned(key) for key in lists}
+        self.condemned = {
+            key: self._read_condemned(key) if key not in self.condemned else self.condemned[key] for key in lists
+        }
         for gone in self.indexes.keys() - self.listed.keys():
             del self.indexes[gone]
         self._forget_copies()
@@ -222,7 +225,11 @@ class Packs:
             self._backend.get(key, buffer, length=_MAX_CONDEMNED)
         except RemoteNotFound:
             return Condemned(key, 0, frozenset())
-        return parse_condemned(key, buffer.getvalue())
+        try:
+            return parse_condemned(key, buffer.getvalue())
+        except CorruptData as error:  # nobody deletes anything on its word, so who only reads or adds goes on
+            self.unreadable.append(error)
+            return Condemned(key, 0, frozenset())
 
 
 def encode_condemned(written: int, names: Iterable[str]) -> bytes:
