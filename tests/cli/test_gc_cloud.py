@@ -381,3 +381,14 @@ def test_a_list_that_cannot_be_read_stops_gc_and_nobody_else(
     two.push()
     with pytest.raises(CorruptData, match="condemned"):
         collect(two, workspace=True)
+
+
+def test_a_clock_that_is_behind_stops_it(two: Place, store: Path, tmp_path: Path) -> None:
+    other = make_place(tmp_path / "other")
+    other.use_store(store)
+    other.track({"lone": "lone"})
+    other.push()
+    make_older(store, -3 * DAY)
+    with pytest.raises(DvcLikeError, match="clock"):
+        collect(two, workspace=True)
+    assert condemned_in(store) == []

@@ -412,3 +412,20 @@ def test_status_says_that_a_listing_inside_is_not_on_the_remote(many: Place, sto
     take_out(store, tree)
     (one,) = cli("status", "--cloud", "--json").json["targets"]
     assert one["on_remote"] is False
+
+
+def test_what_a_later_version_wrote_is_left_alone_and_told(
+    many: Place, store: Path, clone: Callable[..., Place], cli: Cli
+) -> None:
+    many.push()
+    (old,) = packs_in(store)
+    data = bytearray(old.with_suffix(".idx").read_bytes())
+    data[28 + 33] = 2  # a delta
+    later = store / "packs" / f"{blake3(data).hexdigest()}.zip"
+    old.with_suffix(".idx").unlink()
+    old.rename(later)
+    later.with_suffix(".idx").write_bytes(data)
+    assert many.push().objects == 0
+    assert packs_in(store) == [later]
+    other = clone()
+    assert "Upgrade dvc-like" in cli("pull", cwd=other.root, code=9).err

@@ -111,6 +111,11 @@ class CloudCollector:
             self._store.backend.get(key, buffer, length=refs.MAX_SIZE)
             ref = refs.decode(buffer.getvalue(), key)
             day = time.strftime("%Y-%m-%d", time.gmtime(ref.written))
+            if ref.written > self._now + _LEAST_AGE:
+                raise DvcLikeError(
+                    f"gc stopped: {key} was written on {day}, which is still to come by this machine's clock",
+                    hint="Set the clock: how old things are decides what is deleted.",
+                )
             label = f"{show(ref.name)} ({key[len(refs.PREFIX) :][:8]}, last push {day})"
             if ref.is_expired(self._now):
                 self.done.expired.append(label)

@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass, field
 
 from ..digest import tree_ident
-from ..errors import CorruptData, DvcLikeError
+from ..errors import CorruptData, DvcLikeError, RemoteError
 from ..paths import show
 from ..remote.seen import Seen
 from ._repack import replace_damaged
@@ -19,6 +19,7 @@ from ._session import Session
 from ._store import Store
 from ._survey import Missing, Survey
 from ._tracked import Wanted
+from ._transfer import as_error
 
 
 @dataclass
@@ -52,7 +53,13 @@ def check_remote(session: Session, store: Store, wanted: list[Wanted], *, read: 
             unread = [f"{path}: {error.message}" for path, error in missing.failures if f"{path}/" not in left_paths]
             if repair and (left_paths or left_packs):
                 packs.spare(survey.relied | {need.key for need in missing.files})
-                Sender(session, store, seen, survey.known, task).run(missing)
+                sender = Sender(session, store, seen, survey.known, task)
+                sender.run(missing)
+                refused: list[tuple[str, DvcLikeError]] = [
+                    (path, error) for path, error in sender.failures if isinstance(error, RemoteError)
+                ]
+                if refused:
+                    raise as_error("repair", refused, sender.objects, sender.untried)
                 left_packs = replace_damaged(session, store)
                 left_paths = _lacking(missing, survey.known)
                 done.repaired = len(done.missing) - len(left_paths)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from .. import digest as digests
 from ..cache.store import Cache
 from ..errors import CorruptData, DvcLikeError, RemoteNotFound
-from ..remote.pack import DEFLATE, Builder, Deflater, Index, Member, index_of, members_of, unpack
+from ..remote.pack import DEFLATE, MAX_SIZE, Builder, Deflater, Index, Member, index_of, members_of, unpack
 from ..remote.packs import index_key, zip_key
 from ._remote_trees import verify
 from ._session import Session
@@ -108,5 +108,5 @@ def _sound(member: Member, stored: bytes) -> bytes | None:
 
 def _read_zip(store: Store, pack: str) -> bytes:
     buffer = io.BytesIO()
-    store.backend.get(zip_key(pack), buffer)
+    store.backend.get(zip_key(pack), buffer, length=MAX_SIZE)
     return buffer.getvalue()

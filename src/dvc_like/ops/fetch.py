@@ -247,7 +247,7 @@ class _Fetcher:
             error = in_pack
         if isinstance(error, RemoteNotFound | DataMissing):
             error = self._nowhere()
-        elif isinstance(error, CorruptData):
+        elif isinstance(error, CorruptData) and not error.hint:  # else it knows better what to do
             error = CorruptData(f"{what} damaged on remote {self._name}; it was not used", hint=_HEAL)
         self._done.failures.append((show(path), error))
 
