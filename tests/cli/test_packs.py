@@ -17,7 +17,7 @@ from tests.cli.stores import contents_of, dangling, pack_id_is_right, packed_in,
 from tests.conftest import Cli
 
 from dvc_like.errors import DvcLikeError
-from dvc_like.ops import _send
+from dvc_like.ops import _send, _survey
 from dvc_like.ops._packed import GAP, RUN, runs
 from dvc_like.remote.pack import Member
 from dvc_like.remote.packs import Place as Spot
@@ -429,3 +429,26 @@ def test_what_a_later_version_wrote_is_left_alone_and_told(
     assert packs_in(store) == [later]
     other = clone()
     assert "Upgrade dvc-like" in cli("pull", cwd=other.root, code=9).err
+
+
+@pytest.mark.parametrize("harm", [take_out, spoil])
+@pytest.mark.parametrize("what", ["file 7\n" * 20, "whole"])
+def test_a_push_with_nothing_to_do_walks_nothing_until_something_was_touched(
+    many: Place, store: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Path, str], None], what: str
+) -> None:
+    many.track({"single": "whole"})
+    many.push()
+    many.push()
+
+    def walk(*_: object) -> None:
+        raise AssertionError("it looks at everything again")
+
+    with monkeypatch.context() as context:
+        context.setattr(_survey.Survey, "run", walk)
+        assert (many.push().objects, many.push().present) == (0, 201)
+    harm(store, key_of(what))
+    assert many.push().objects == 1
+    assert contents_of(store)[key_of(what)] == what.encode()
+    many.write({"single": "another"})
+    many.add("single")
+    assert many.push().objects == 1

@@ -103,6 +103,17 @@ def close_over(wanted: Iterable[Wanted], load_level: Loader) -> Closure:
     return found
 
 
+def _all_below(need: TreeNeed, found: Closure) -> Iterator[TreeNeed]:
+    """Take in all that a tree lists. Most trees are asked for whole, and a million files pass here."""
+    files, prefix = found.files, f"{need.path}/" if need.path else ""
+    for name, kind, size, value, count in need.entries or ():
+        if kind == FOLDER:
+            yield TreeNeed(Digest(value), RelPath(prefix + name), need.depth + 1, need.inside, size, count)
+        elif kind != LINK and value not in files:
+            digest = Digest(value)
+            files[digest] = Need(digest, file_ident(digest), size, RelPath(prefix + name))
+
+
 def _need(entry: Entry, path: RelPath, *, single: bool = False) -> Need:
     digest = Digest(entry.value)
     return Need(digest, file_ident(digest), entry.size, path, single)
@@ -118,6 +129,9 @@ def _seen(need: TreeNeed, seen: set[tuple[Digest, bool, str, int]]) -> bool:
 
 
 def _below(need: TreeNeed, found: Closure) -> Iterator[TreeNeed]:
+    if need.whole:
+        yield from _all_below(need, found)
+        return
     for entry in need.entries or ():
         path = join(need.path, entry.name)
         if not (is_below(path, need.inside) or is_below(need.inside, path)):

@@ -18,6 +18,7 @@ from ._refs import publish
 from ._repack import replace_damaged
 from ._send import Sender
 from ._session import Session, open_session
+from ._settled import count_settled, settle
 from ._store import Store, open_store, remote_name
 from ._survey import Survey
 from ._tracked import Selection, Wanted, read_all_targets
@@ -74,12 +75,19 @@ def _push_to(session: Session, store: Store, wanted: list[Wanted], done: Pushed)
     """Push to one store."""
     with Seen(os.path.join(session.project.shared_tmp, "remotes.sqlite"), store.identity) as seen:
         store.look()
+        settled = count_settled(store, seen, wanted)
+        if settled is not None:
+            done.present += settled
+            publish(session, store, seen, set())
+            return
         survey = Survey(session, store, seen)
         with session.progress.task("pushing") as task:
             missing = survey.run(wanted)
             store.packs.spare(survey.relied | {need.key for need in missing.files})
             sender = Sender(session, store, seen, survey.known, task)
             sender.run(missing)
+        if not (missing.files or missing.failures or missing.unknown or sender.objects):
+            settle(store, seen, wanted, survey.relied, missing.present)
         failed = [one for one in wanted if not sender.has(one.target)]
         whole = [one.target for one in wanted if one.target.meta.is_folder and one not in failed]
         seen.record_roots((target.path, target.meta.digest) for target in whole)
