@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tracemalloc
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,8 @@ from tests.conftest import Cli
 from dvc_like.errors import DvcLikeError
 from dvc_like.ops import _send, _survey
 from dvc_like.ops._packed import GAP, RUN, runs
+from dvc_like.remote.base import Info
+from dvc_like.remote.local import LocalBackend
 from dvc_like.remote.pack import Member
 from dvc_like.remote.packs import Place as Spot
 
@@ -452,3 +454,21 @@ def test_a_push_with_nothing_to_do_walks_nothing_until_something_was_touched(
     many.write({"single": "another"})
     many.add("single")
     assert many.push().objects == 1
+
+
+def test_a_far_store_is_asked_once_for_each_whole_object(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    far = LocalBackend.capabilities._replace(cheap_stat=False)
+    monkeypatch.setattr(LocalBackend, "capabilities", far)
+    place.track({"single": "whole"})
+    place.push()
+    asked: list[str] = []
+    real = LocalBackend.stat
+
+    def stat(self: LocalBackend, keys: Iterable[str]) -> dict[str, Info]:
+        keys = list(keys)
+        asked.extend(keys)
+        return real(self, keys)
+
+    monkeypatch.setattr(LocalBackend, "stat", stat)
+    place.push()
+    assert asked.count(key_of("whole")) == 1

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import xxhash
 
-from ..remote.packs import PREFIX
+from ..remote.packs import PREFIX, zip_key
 from ..remote.seen import Seen
 from ._store import Store
 from ._tracked import Wanted
@@ -33,9 +33,12 @@ def count_settled(store: Store, seen: Seen, wanted: list[Wanted]) -> int | None:
 
 def settle(store: Store, seen: Seen, wanted: list[Wanted], relied: Iterable[str], files: int) -> None:
     """Remember what all the targets stand on; `files` is how many files that are."""
+    if not store.is_near:
+        return
     names = list(relied)
     found = _tokens(store, names)
-    if store.is_near and len(found) == len(names) and all(found.values()):
+    verified = seen.tokens()  # what was touched since it was read must not be remembered as sound
+    if len(found) == len(names) and all(verified.get(_key(name)) == token for name, token in found.items()):
         lines = [f"{files} {_version(wanted)}", *(f"{name} {token}" for name, token in found.items())]
         seen.record_token(_name(wanted), "\n".join(lines))
 
@@ -53,6 +56,10 @@ def _tokens(store: Store, names: Iterable[str]) -> dict[str, str]:
             found[name] = packs.zips[pack].token
     found.update({key: info.token for key, info in store.stat(keys).items()})
     return found
+
+
+def _key(name: str) -> str:
+    return zip_key(name[len(PREFIX) :]) if name.startswith(PREFIX) else name
 
 
 def _name(wanted: list[Wanted]) -> str:
