@@ -20,7 +20,7 @@ PACKAGE = "dvc_like"
 SOURCE = Path(__file__).resolve().parents[1] / "src" / PACKAGE
 
 NOUNS = ("workspace", "meta", "cache", "remote")
-LEAVES = frozenset({"errors", "digest", "paths", "progress", "fsutil", "locks", "statefile"})
+LEAVES = frozenset({"errors", "digest", "paths", "progress", "fsutil", "durable", "locks", "statefile"})
 
 #: The table of docs/architecture.md. A unit is a file or a folder of the package; within itself it may import
 #: freely (but never in a circle). A unit that is not listed here is refused.
@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "paths": frozenset({"errors"}),
     "progress": frozenset({"errors"}),
     "fsutil": frozenset({"errors"}),
+    "durable": frozenset({"fsutil"}),  # what to flush, and in which order
     "locks": frozenset({"errors"}),
     "statefile": frozenset(),  # the SQLite files that may be lost
     "gitconfig": frozenset({"errors", "paths"}),  # the syntax of the configuration

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from dvc_like import fsutil, locks
+from dvc_like import durable, fsutil, locks
 from dvc_like.errors import (
     DataMissing,
     DvcLikeError,
@@ -100,11 +100,11 @@ def test_bytes_are_on_disk_before_names_and_names_after(
 
     monkeypatch.setattr(os, "fsync", recorded_fsync)
     monkeypatch.setattr(fsutil.Dir, "rename", recorded_rename)
-    monkeypatch.setattr(pending, "flush_filesystem", lambda fd: steps.append("all"))
+    monkeypatch.setattr(durable, "flush_filesystem", lambda fd: steps.append("all"))
     for number in range(count):
         backend.put(f"first/{number + 1}", b"x")
     backend.flush()
-    if count <= pending.FSYNC_UP_TO:
+    if count <= durable.FSYNC_UP_TO:
         assert steps == ["file"] * count + ["rename"] * count + ["folder"]
     else:
         assert steps == ["all"] + ["rename"] * count + ["folder"]
@@ -513,7 +513,7 @@ def test_a_flush_that_failed_fails_for_good(
         backend.put(f"a/{number}", b"x")
     with monkeypatch.context() as patched:
         if at == "bytes":
-            patched.setattr(pending, "flush_filesystem", fail)
+            patched.setattr(durable, "flush_filesystem", fail)
         else:
             patched.setattr(fsutil.Dir, "rename", fail)
         with pytest.raises(kind) as raised:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from dvc_like import digest as digests
+from dvc_like import durable, fsutil
 from dvc_like.cache import writer as writing
 from dvc_like.cache.store import Cache
 from dvc_like.cache.writer import BATCH_FILES, CLONE_FROM, SMALL, Stored, Writer
@@ -45,8 +46,9 @@ def names(cache: Cache) -> set[str]:
 
 
 def temps(cache: Cache) -> list[str]:
-    """Return every temporary file and mark in the cache."""
-    return [name for _, _, files in os.walk(cache.root) for name in files if is_temp(name)]
+    """Return every temporary file and mark in the cache, and what lies in shards that are not in place yet."""
+    found = [(folder, name) for folder, _, files in os.walk(cache.root) for name in files]
+    return [name for folder, name in found if is_temp(name) or folder.startswith(f"{cache.root}/new/")]
 
 
 def litter(cache: Cache) -> list[str]:
@@ -271,16 +273,15 @@ def test_a_full_disk_in_the_background_is_reported_and_leaves_no_litter(
         if len(calls) == 1:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(writing, "flush_filesystem", flush)  # a disk fills up when it pleases, a test does not
+    monkeypatch.setattr(durable, "flush_filesystem", flush)  # a disk fills up when it pleases, a test does not
     monkeypatch.setattr(writing, "BATCH_FILES", 200)
 
     def work() -> None:
         with Writer(cache, "blake3") as writer:
             for number in range(200 + after):
                 put(writer, b"%d" % number)
-                flushing = writer._flushing
-                if number >= 200 and flushing is not None:
-                    flushing.join()
+                if number >= 200:
+                    writer._background.join()
 
     with pytest.raises(OSError, match="space") as caught:
         work()
@@ -447,6 +448,100 @@ def test_threads_share_a_writer(cache: Cache) -> None:
             thread.join()
     assert names(cache) == {file_key(digests.of_bytes("blake3", b"%d" % number)) for number in range(300)}
     assert temps(cache) == []
+
+
+# ------------------------------------------------------------------------------ shards that nobody has yet
+
+
+def shards(cache: Cache) -> int:
+    return len(list(Path(cache.root, "files/blake3").iterdir()))
+
+
+def test_new_shards_are_put_in_place_whole(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    renamed = []
+    rename = fsutil.Dir.rename
+    monkeypatch.setattr(fsutil.Dir, "rename", lambda self, old, new: (renamed.append(new), rename(self, old, new)))
+    with Writer(cache, "blake3") as writer:
+        digests_of = [put(writer, b"%d" % number).digest for number in range(600)]
+        assert names(cache) == set()
+    assert len(renamed) == shards(cache) < 257
+    assert names(cache) == {file_key(digest) for digest in digests_of}
+    for digest in digests_of:  # what was seen before the shard moved is still true of it
+        record = cache.trust.get(digest)
+        assert record is not None
+        assert record[0] == fsutil.signature(os.lstat(cache.path(digest)))
+    assert list(Path(cache.root, "new").iterdir()) == []
+
+
+def test_two_writers_who_both_make_a_shard_both_keep_what_they_wrote(cache: Cache, tmp_path: Path) -> None:
+    with Writer(cache, "blake3") as first:
+        mine = [put(first, b"%d" % number).digest for number in range(0, 400)]
+        with Cache(cache.root, str(tmp_path / "other.sqlite")) as other, Writer(other, "blake3") as second:
+            theirs = [put(second, b"%d" % number).digest for number in range(200, 600)]
+        assert names(cache) == {file_key(digest) for digest in theirs}
+    assert names(cache) == {file_key(digest) for digest in (*mine, *theirs)}
+    assert all(cache.is_sound(digest) for digest in mine)
+    assert temps(cache) == []
+    assert list(Path(cache.root, "new").iterdir()) == []
+
+
+def test_a_shard_in_which_something_is_half_written_is_not_put_in_place_whole(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = b"half written"
+    seen: list[set[str]] = []
+    write = writing.write_all
+
+    def slow(fd: int, written: bytes) -> None:
+        write(fd, written[:5])
+        if written == data:  # another thread's batch is full just now
+            other.start()
+            other.join()
+            seen.append(names(cache))
+        write(fd, written[5:])
+
+    with Writer(cache, "blake3") as writer:
+        key = file_key(digests.of_bytes("blake3", data))
+        sibling = next(
+            b"%d" % number
+            for number in range(10_000)
+            if file_key(digests.of_bytes("blake3", b"%d" % number)).startswith(key.rpartition("/")[0] + "/")
+        )
+        other = threading.Thread(target=lambda: (put(writer, sibling), writer.flush()))
+        monkeypatch.setattr(writing, "write_all", slow)
+        put(writer, data)
+        monkeypatch.undo()
+    sibling_key = file_key(digests.of_bytes("blake3", sibling))
+    assert seen == [{sibling_key}]
+    assert names(cache) == {key, sibling_key}
+    assert all(cache.is_sound(found.digest) for found in cache.objects())
+    assert temps(cache) == []
+
+
+@pytest.mark.parametrize("limit", ["FRESH_FILES", "FRESH_SIZE"])
+def test_so_much_waits_for_its_names_and_no_more(cache: Cache, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setattr(writing, "BATCH_FILES", 50)
+    monkeypatch.setattr(writing, limit, 200)
+    with Writer(cache, "blake3") as writer:
+        for number in range(1000):
+            put(writer, b"%d" % number)
+            writer._background.join()  # a disk that is never behind
+        assert len(names(cache)) >= 900
+    assert len(names(cache)) == 1000
+    assert all(cache.is_sound(found.digest) for found in cache.objects())
+    assert cache.set_aside == []
+    assert temps(cache) == []
+
+
+def test_what_gc_took_out_of_a_shard_is_not_written_again(cache: Cache) -> None:
+    with Writer(cache, "blake3") as writer:
+        digest = put(writer, b"1").digest
+    inode = os.lstat(cache.path(digest)).st_ino
+    cache.move(file_key(digest), f"trash/{file_key(digest)}")
+    os.rmdir(os.path.dirname(cache.path(digest)))
+    with Writer(cache, "blake3") as writer:
+        put(writer, b"1")
+    assert os.lstat(cache.path(digest)).st_ino == inode
 
 
 # ------------------------------------------------------------------------------ from outside

@@ -51,7 +51,7 @@ class Incoming:
         self._is_wrong = False
         self._begin()
         self._temp = temp_beside(self._key)  # refuses a link in the way, so before anything else
-        partial = self._open_partial(os.path.basename(mark)) if size >= RESUME_FROM else None
+        partial = self._open_partial(mark) if size >= RESUME_FROM else None
         self._is_partial = partial is not None
         self._fd: int | None = open_temp(self._temp) if partial is None else partial
 

@@ -262,7 +262,7 @@ def _verify(fd: int, digest: Digest) -> bytes | None:
 def _refuse_links(root: str) -> None:
     """Refuse a cache in which somebody (a repository that tracks it, say) put links where we write."""
     inner = [f"files/{algorithm}" for algorithm in HEX_LENGTH]
-    for name in ("files", "tmp", "partial", "bad", "trash", "trash/files", *inner):
+    for name in ("files", "tmp", "new", "partial", "bad", "trash", "trash/files", *inner):
         if os.path.islink(os.path.join(root, name)):
             raise UnsafePath(f"{root}/{name} is a link; nothing is written through it", hint="Remove the link.")
 

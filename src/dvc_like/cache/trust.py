@@ -43,28 +43,30 @@ class Trust:
 
     def set(self, digest: Digest, signature: bytes, fingerprint: bytes) -> None:
         """Record an object that was just hashed."""
-        self._change(digest, (signature, fingerprint))
+        with self._mutex:
+            self._change(digest, (signature, fingerprint))
 
     def add(self, hashed: Iterable[tuple[Digest, bytes]], signatures: bytes) -> None:
         """Record many objects that were just hashed: (digest, fingerprint) each, and their signatures in one."""
         step = SIGNATURE.size
-        for at, (digest, fingerprint) in enumerate(hashed):
-            self._change(digest, (signatures[at * step : at * step + step], fingerprint))
+        with self._mutex:
+            for at, (digest, fingerprint) in enumerate(hashed):
+                self._change(digest, (signatures[at * step : at * step + step], fingerprint))
 
     def drop(self, digest: Digest) -> None:
         """Forget an object."""
-        self._change(digest, None)
+        with self._mutex:
+            self._change(digest, None)
 
     def _change(self, digest: Digest, record: Record | None) -> None:
         name = _shard_of(digest)
-        with self._mutex:
-            changes = self._changes.get(name)
-            if changes is None:
-                changes = self._changes[name] = {}
-            changes[digest] = record
-            shard = self._shards.get(name)
-            if shard is not None:
-                shard[digest] = record
+        changes = self._changes.get(name)
+        if changes is None:
+            changes = self._changes[name] = {}
+        changes[digest] = record
+        shard = self._shards.get(name)
+        if shard is not None:
+            shard[digest] = record
 
     def _shard(self, name: str) -> _Shard:
         """Return the records of a shard, those that are not saved yet included."""

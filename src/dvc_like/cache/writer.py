@@ -1,37 +1,45 @@
 """How objects get into the cache: one pass that hashes and stores, one flush for many, then the names.
 
-Owns the crash-safe order. Every object is written under a temporary name in its own shard folder; `flush` puts
-all of them on disk with one call and only then renames them. A process that dies leaves temporary files and a
-mark; the next writer finds the mark unlocked and sweeps them. Needs no lock against other writers.
+Owns the crash-safe order. Every object is written under a temporary name in its own shard folder, or aside in a shard
+that is not there yet (`cache.fresh`); `flush` puts all of them on disk with one call and only then renames them. A
+process that dies leaves temporary files and a mark; the next writer finds the mark unlocked and sweeps them. Needs no
+lock against other writers.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import threading
+from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 from .. import digest as digests
 from ..digest import Digest, file_key, tree_key
-from ..errors import CorruptData, LockHeld, UnsafePath
-from ..fsutil import CREATE, Dir, clone, flush_filesystem, read_all, signature, temp_name, write_all
-from ..locks import is_same_file, lock
+from ..durable import everything_to_disk, files_to_disk, names_to_disk
+from ..errors import CorruptData, UnsafePath
+from ..fsutil import CREATE, clone, read_all, signature, write_all
 from ..progress import Task
+from . import marks
+from .background import Background
+from .fresh import FreshShards
 from .incoming import Incoming, is_partial, sweep
+from .marks import Mark
 from .pump import Stored, pump
 from .store import Cache
 
 SMALL = 1 << 20  # up to this size a file is read into memory whole
 CLONE_FROM = 64 << 10  # a small file costs more to clone than to copy; where it turns is an estimate
 BATCH_FILES = 4096  # flushed while the next ones are read; also bounds memory
-FSYNC_UP_TO = 8  # so few files are cheaper flushed one by one than with the whole file system
+FRESH_FILES = 1 << 17  # objects for shards that are not there yet are named together: so many at most,
+FRESH_SIZE = 4 << 30  # and so many bytes, which is what a process that is killed loses
 
 _READ_ONLY = 0o444
 
 
-_Batch = dict[str, tuple[str, Digest | None, bytes]]  # key -> temporary name, digest of a file, fingerprint
+#: By key: temporary name, digest of a file, fingerprint, and the signature where the name does not change it.
+_Batch = dict[str, tuple[str, Digest | None, bytes, bytes]]
 
 
 class Writer:
@@ -50,30 +58,24 @@ class Writer:
         self._serial = count()
         self._open: set[str] = set()  # temporary files that are not enlisted yet
         self._beside: dict[str, str] = {}  # shard -> what our temporary names in it begin with
-        self._marks = contextlib.ExitStack()
-        self._flushing: threading.Thread | None = None
-        self._aside = False  # whether a batch was flushed in a thread since the names were put on disk
-        self._flush_error: list[BaseException] = []
+        self._made: FreshShards | None = None
+        self._fresh: FreshShards | None = None  # the same until the first objects get their names
+        self._left: set[str] = set()  # where fresh shards are filled that could not be put in place whole
+        self._due = BATCH_FILES  # so many pending objects are flushed
+        self._size = 0  # bytes that pend
+        self._background = Background()
+        self._is_aside = False  # whether a batch was flushed in a thread since the names were put on disk
 
     def __enter__(self) -> Writer:
-        marks = os.path.join(self.cache.root, "tmp")
-        os.makedirs(marks, exist_ok=True)
+        os.makedirs(self.cache.root, exist_ok=True)
         _ignore_everything(self.cache.root)
-        self._sweep(marks)
+        marks.sweep(self.cache.root)
         sweep(self.cache)
-        self._mark = self._hold_mark(marks)
-        self._prefix = os.path.basename(self._mark) + "-"
+        self._mark = Mark(self.cache.root)
+        self._prefix = f"{self._mark.name}-"
+        if self.cache.top.fd is not None:
+            self._fresh = self._made = FreshShards(self.cache.top, self._mark.name)
         return self
-
-    def _hold_mark(self, marks: str) -> str:
-        """Make and lock a mark; another writer may sweep it between the two, then it is made again."""
-        while True:
-            path = os.path.join(marks, temp_name())
-            with contextlib.suppress(LockHeld), contextlib.ExitStack() as stack:
-                held = stack.enter_context(lock(path, timeout=5))
-                if is_same_file(held, path):
-                    self._marks = stack.pop_all()
-                    return path
 
     def __exit__(self, kind: object, *exc: object) -> None:
         try:
@@ -82,25 +84,7 @@ class Writer:
                 self.flush()
         finally:
             self._throw_away()
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._mark)
-            self._marks.close()
-
-    def _sweep(self, marks: str) -> None:
-        """Remove what writers that died left behind."""
-        for name in os.listdir(marks):
-            path = os.path.join(marks, name)
-            try:
-                with lock(path, timeout=0, create=False) as held:
-                    if not is_same_file(held, path):
-                        continue
-                    for folder, _, files in os.walk(os.path.join(self.cache.root, "files")):
-                        for left in files:
-                            if left.startswith(name + "-"):
-                                os.unlink(os.path.join(folder, left))
-                    os.unlink(path)
-            except (LockHeld, FileNotFoundError):
-                continue  # a living writer, or another process sweeps
+            self._mark.close()
 
     # ---------------------------------------------------------------- putting
 
@@ -150,6 +134,8 @@ class Writer:
         """
         if key in self._pending or key in self._under_way:
             return True
+        if self._fresh is not None and self._fresh.is_aside(key):
+            return False
         record = self.cache.trust.get(digest)
         if record is None or not self.cache.is_sound(digest):
             return False
@@ -160,18 +146,44 @@ class Writer:
     def _create(
         self, key: str, digest: Digest | None, fast: bytes, data: bytes, source: tuple[int, bytes] | None
     ) -> None:
-        temp = self._temp_beside(key)
-        fd = self._open_temp(temp)
+        place = self._place(key)
+        if place is None:
+            return
+        temp, is_final = place
+        seen = b""
         try:
-            # On a file system that shares blocks a clone costs no space; `data` says what its bytes must be.
-            if source is None or not self._clone_unchanged(source, fd):
-                write_all(fd, data)
+            fd = self.cache.top.open(temp, CREATE, _READ_ONLY)
+            try:
+                # On a file system that shares blocks a clone costs no space; `data` says what its bytes must be.
+                if source is None or not self._clone_unchanged(source, fd):
+                    write_all(fd, data)
+                if is_final:
+                    seen = signature(os.fstat(fd))
+            finally:
+                os.close(fd)
         except BaseException:
-            self.cache.top.unlink(temp)
+            self._discard(temp)
             raise
-        finally:
-            os.close(fd)
-        self._enlist(key, temp, digest, fast)
+        self._enlist(key, temp, digest, fast, len(data), seen)
+
+    def _place(self, key: str) -> tuple[str, bool] | None:
+        """Return where to write an object, and whether it bears its own name there; None: another thread brings it."""
+        with self._mutex:
+            temp = self._fresh.path(key) if self._fresh is not None else None
+            if temp is None:
+                temp, is_final = self._temp_beside(key), False
+            elif key in self._pending or temp in self._open:
+                return None
+            else:
+                is_final = True
+            self._open.add(temp)
+            return temp, is_final
+
+    def _discard(self, temp: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self.cache.top.unlink(temp)
+        with self._mutex:
+            self._open.discard(temp)
 
     def _clone_unchanged(self, source: tuple[int, bytes], target: int) -> bool:
         """Clone what was read a moment ago; False, with `target` empty, when it may have changed since."""
@@ -205,28 +217,35 @@ class Writer:
         self._open.add(temp)
         return self.cache.top.open(temp, CREATE, _READ_ONLY)
 
-    def _enlist(self, key: str, temp: str, digest: Digest | None, fast: bytes) -> None:
+    def _enlist(
+        self, key: str, temp: str, digest: Digest | None, fast: bytes, size: int = 0, seen: bytes = b""
+    ) -> None:
         with self._mutex:
-            if self._flush_error:
-                raise self._flush_error[0]  # the disk failed meanwhile: no use in going on
+            self._background.check()
             if key in self._pending or key in self._under_way:  # another thread brought the same bytes
                 self.cache.top.unlink(temp)
             else:
-                self._pending[key] = (temp, digest, fast)
+                self._pending[key] = (temp, digest, fast, seen)
+                self._size += size
             self._open.discard(temp)
-            if len(self._pending) < BATCH_FILES or (self._flushing is not None and self._flushing.is_alive()):
-                return
-            self._under_way, self._pending = self._pending, {}
-            self._aside = True
-            self._flushing = threading.Thread(target=self._flush_aside, args=(self._under_way,), daemon=True)
-            self._flushing.start()
+            if len(self._pending) >= self._due and not self._background.is_busy:
+                self._background.start(self._next_work())
 
-    def _flush_aside(self, batch: _Batch) -> None:
-        """Flush in a thread of its own: the disk works while the next files are read."""
-        try:
-            self._name(batch)
-        except BaseException as error:  # raised again by the next `flush`
-            self._flush_error.append(error)
+    def _next_work(self) -> Callable[[], None]:
+        """Return what the disk can do while the next files are read."""
+        if self._fresh is not None and len(self._pending) < FRESH_FILES and self._size < FRESH_SIZE:
+            self._due += BATCH_FILES
+            return partial(everything_to_disk, self.cache.top)
+        self._is_aside = True
+        return self._take()
+
+    def _take(self) -> Callable[[], None]:
+        """Begin a new batch; return what names the full one. Called with the mutex held, or by the only thread."""
+        batch, self._pending = self._pending, {}
+        self._under_way, self._size, self._due = batch, 0, BATCH_FILES
+        fresh, self._fresh = self._fresh, None
+        unfinished = set(self._open)
+        return lambda: self._name(batch, fresh, unfinished)
 
     def _put_large(self, fd: int, task: Task | None) -> Stored:
         temp = self._temp_beside(f"files/{self.algorithm}/x")
@@ -254,7 +273,7 @@ class Writer:
         """Return a sink for an object that comes from outside: nothing is kept unless its hash is right."""
         return Incoming(
             *(self.cache, expected, size),
-            mark=self._mark,
+            mark=self._mark.name,
             temp_beside=self._temp_beside,
             open_temp=self._open_temp,
             enlist=self._enlist,
@@ -264,44 +283,54 @@ class Writer:
 
     def flush(self) -> None:
         """Put everything pending on disk, then give it its names."""
-        self._wait()
+        self._background.settle()
         with self._mutex:
-            self._under_way, self._pending = self._pending, {}
-        if self._under_way:
-            self._name(self._under_way)
+            name = self._take()
+        name()
         keys, self._under_way = list(self._under_way), {}
-        _names_to_disk(self.cache.top, keys, many=self._aside)
-        self._aside = False
+        if self._is_aside:
+            everything_to_disk(self.cache.top)
+        else:
+            names_to_disk(self.cache.top, [*keys, *{key.rpartition("/")[0] for key in keys}])  # new shards, too
+        self._is_aside = False
         self.cache.trust.save()
 
-    def _wait(self) -> None:
-        if self._flushing is not None:
-            self._flushing.join()
-            self._flushing = None
-        if self._flush_error:
-            raise self._flush_error.pop()
-        self._under_way = {}
-
-    def _name(self, batch: _Batch) -> None:
-        _to_disk(self.cache.top, [temp for temp, _, _ in batch.values()])
-        top = self.cache.top
-        for key, (temp, _, _) in batch.items():
-            top.rename(temp, key)
-        files = {key: (digest, fast) for key, (_, digest, fast) in batch.items() if digest is not None}
-        seen = top.signatures(files)
-        if seen is not None:  # else another process took one away, and they are hashed when they are used
-            self.cache.trust.add(files.values(), seen)
+    def _name(self, batch: _Batch, fresh: FreshShards | None, unfinished: set[str]) -> None:
+        if not batch:
+            return
+        files_to_disk(self.cache.top, [temp for temp, *_ in batch.values()])
+        if fresh is not None:
+            self._left = fresh.place(unfinished)
+        placed: list[tuple[Digest, bytes]] = []
+        placed_as: list[bytes] = []
+        renamed: dict[str, tuple[Digest, bytes]] = {}
+        for key, (temp, digest, fast, seen) in batch.items():
+            if seen and temp.rpartition("/")[0] not in self._left:  # its shard has been put in place
+                if digest is not None:
+                    placed.append((digest, fast))
+                    placed_as.append(seen)
+                continue
+            if seen:
+                self._open_shard(key.rpartition("/")[0])
+            self.cache.top.rename(temp, key)
+            if digest is not None:
+                renamed[key] = (digest, fast)
+        self.cache.trust.add(placed, b"".join(placed_as))
+        signatures = self.cache.top.signatures(renamed)
+        if signatures is not None:  # else another process took one away, and they are hashed when they are used
+            self.cache.trust.add(renamed.values(), signatures)
 
     def _throw_away(self) -> None:
         """Remove what has no name yet; after a flush that went well there is nothing."""
-        if self._flushing is not None:
-            self._flushing.join()
-        enlisted = [temp for temp, _, _ in (*self._under_way.values(), *self._pending.values())]
+        self._background.join()
+        enlisted = [temp for temp, *_ in (*self._under_way.values(), *self._pending.values())]
         self._under_way, self._pending = {}, {}
         for temp in (*enlisted, *self._open):
             if not is_partial(temp):  # it is whole, and spares the next run the way
                 with contextlib.suppress(OSError):
                     self.cache.top.unlink(temp)
+        if self._made is not None:
+            self._made.remove()
 
 
 def _ignore_everything(root: str) -> None:
@@ -311,31 +340,3 @@ def _ignore_everything(root: str) -> None:
         os.close(os.open(path, CREATE, 0o666))
         with open(path, "w", encoding="utf-8") as file:
             file.write("*\n")
-
-
-def _names_to_disk(top: Dir, keys: list[str], *, many: bool) -> None:
-    """Put the new names on disk too: what points to them is written next."""
-    shards = {key.rpartition("/")[0] for key in keys}
-    if many or len(shards) > FSYNC_UP_TO:
-        if top.fd is not None:
-            flush_filesystem(top.fd)
-        return
-    for shard in shards:
-        with top.descend(shard) as folder:
-            if folder.fd is not None:
-                os.fsync(folder.fd)
-
-
-def _to_disk(top: Dir, temps: list[str]) -> None:
-    if len(temps) > FSYNC_UP_TO and top.fd is not None:
-        flush_filesystem(top.fd)
-        return
-    for temp in temps:
-        fd = top.open(temp, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        except OSError as error:
-            if error.errno not in (errno.EBADF, errno.EINVAL):  # Windows wants a writable descriptor
-                raise
-        finally:
-            os.close(fd)

@@ -8,19 +8,18 @@ knows nothing of backends.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import threading
 from collections.abc import Iterable
 from itertools import count
 
+from ..durable import everything_to_disk, files_to_disk, names_to_disk
 from ..errors import LockHeld
-from ..fsutil import Dir, flush_filesystem, is_temp, temp_name
+from ..fsutil import Dir, is_temp, temp_name
 from ..locks import is_same_file, lock
 
 MARKS = "tmp"
-FSYNC_UP_TO = 8  # so few files are cheaper flushed one by one than with the whole file system
 FOREIGN_MARK_NS = 7 * 86_400 * 10**9  # how much older than ours another machine's mark is before it is not believed
 
 
@@ -108,7 +107,7 @@ class Pending:
                 return
             named = 0
             try:
-                self._to_disk(temps.values())
+                files_to_disk(self._top, temps.values())
                 rename = self._top.rename
                 for key, temp in temps.items():
                     if temp in once:
@@ -129,30 +128,12 @@ class Pending:
         except FileExistsError:
             self.discard(temp)
 
-    def _to_disk(self, names: Iterable[str]) -> None:
-        names = tuple(names)
-        if len(names) > FSYNC_UP_TO and self._top.fd is not None:
-            flush_filesystem(self._top.fd)
-            return
-        for name in names:
-            fd = self._top.open(name, os.O_RDONLY)
-            try:
-                os.fsync(fd)
-            except OSError as error:
-                # Windows wants a writable descriptor; some shares cannot flush a folder.
-                if error.errno not in (errno.EBADF, errno.EINVAL):
-                    raise
-            finally:
-                os.close(fd)
-
     def _names_to_disk(self, keys: Iterable[str]) -> None:
-        if self._top.fd is None:
-            return  # Windows opens no folder
-        if self._new_folders:
+        if self._new_folders:  # their own names, too
             self._new_folders = False
-            flush_filesystem(self._top.fd)
+            everything_to_disk(self._top)
         else:
-            self._to_disk({key.rpartition("/")[0] or "." for key in keys})
+            names_to_disk(self._top, keys)
 
     def close(self) -> None:
         """Throw away what was not flushed, and the mark. A second call does nothing."""
