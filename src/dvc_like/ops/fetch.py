@@ -27,7 +27,7 @@ from ._packed import Take, read_packed
 from ._session import Session, open_session
 from ._store import Store, open_store, remote_name
 from ._tracked import Selection, Wanted, read_all_targets
-from ._transfer import as_error, transfer
+from ._transfer import as_error
 
 _HEAL = "On a machine that has a sound copy, run `dvc-like push`."
 
@@ -139,7 +139,7 @@ class _Fetcher:
 
         left = self._from_packs(store, dict.fromkeys(absent, MAX_SIZE), take)
         rest = [absent[ident] for ident in left]
-        outcome = transfer(rest, lambda need: self._get_tree(store, need, take), store.jobs)
+        outcome = store.transfer(rest, lambda need: self._get_tree(store, need, take), at_once=1)
         writer.flush()
         errors = {need.digest: error for need, error in outcome.failures}
         for need in level:
@@ -184,7 +184,7 @@ class _Fetcher:
         left = self._from_packs(store, {ident: need.size for ident, need in missing.items()}, take)
         rest = [missing[ident] for ident in left]
         at_once = 32 if store.is_near else 1
-        outcome = transfer(rest, lambda need: self._get_file(store, need, writer, task), store.jobs, at_once=at_once)
+        outcome = store.transfer(rest, lambda need: self._get_file(store, need, writer, task), at_once=at_once)
         for need, error in outcome.failures:
             self._fail(need.path, left[need.ident], error, "its object is")
         self._done.untried += len(outcome.untried)
