@@ -21,6 +21,9 @@ _PUBLIC = {
     "fetch": "ops.fetch",
     "push": "ops.push",
     "pull": "ops.pull",
+    "remove": "ops.remove",
+    "move": "ops.move",
+    "unprotect": "ops.unprotect",
     "gc": "ops.gc",
     "fsck": "ops.fsck",
 }

@@ -197,14 +197,15 @@ class Dir:
         else:
             os.replace(f"{self.path}/{old}", f"{target.path}/{new}")
 
-    def rename_new(self, old: str, new: str) -> None:
-        """Give an entry another name; raise `FileExistsError` where that is taken: nothing is replaced."""
-        if self.fd is None:
-            os.rename(f"{self.path}/{old}", f"{self.path}/{new}")  # on Windows this never replaces
-        elif not _rename_no_replace(self.fd, old, new):
-            if self.exists(new):
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), f"{self.path}/{new}")
-            self.rename(old, new)
+    def rename_new(self, old: str, new: str, *, into: Dir | None = None) -> None:
+        """Rename as `rename` does, but raise `FileExistsError` where the name is taken: nothing is replaced."""
+        target = into or self
+        if self.fd is None or target.fd is None:
+            os.rename(f"{self.path}/{old}", f"{target.path}/{new}")  # on Windows this never replaces
+        elif not _rename_no_replace(self.fd, old, target.fd, new):
+            if target.exists(new):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), f"{target.path}/{new}")
+            self.rename(old, new, into=target)
 
     def unlink(self, name: str) -> None:
         """Remove an entry that is no folder."""
@@ -365,11 +366,11 @@ def _errno() -> int:
 _RENAME_NOREPLACE = 1
 
 
-def _rename_no_replace(fd: int, old: str, new: str) -> bool:
-    """Rename within a folder and never replace; False where the system or the file system does not know how."""
+def _rename_no_replace(fd: int, old: str, into: int, new: str) -> bool:
+    """Rename between folders and never replace; False where the system or the file system does not know how."""
     if not sys.platform.startswith("linux") or not hasattr(_libc(), "renameat2"):
         return False
-    if _libc().renameat2(fd, os.fsencode(old), fd, os.fsencode(new), _RENAME_NOREPLACE) == 0:
+    if _libc().renameat2(fd, os.fsencode(old), into, os.fsencode(new), _RENAME_NOREPLACE) == 0:
         return True
     code = _errno()
     if code in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):

@@ -24,6 +24,9 @@ CALLS = {
     "fetch": ["fetch"],
     "pull": ["pull"],
     "push": ["push"],
+    "remove": ["remove", "single"],
+    "move": ["move", "data", "moved"],
+    "unprotect": ["unprotect", "data"],
     "remote-list": ["remote", "list"],
     "remote-add": ["remote", "add", "other", "/mnt/other", "--force"],
     "remote-modify": ["remote", "modify", "storage", "jobs", "4"],
@@ -33,6 +36,8 @@ CALLS = {
     "fsck": ["fsck"],
     "root": ["root"],
 }
+#: What brings back the state in which the call succeeds.
+AGAIN = {"remove": ["add", "single"], "move": ["move", "moved", "data"]}
 #: What was asked for is printed with -q as well.
 ANSWERS = {"remote-list", "remote-default", "config", "root"}
 
@@ -48,8 +53,15 @@ def ready(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plac
 @pytest.mark.parametrize("name", CALLS)
 def test_common_options_stand_before_and_after_the_name(ready: Place, cli: Cli, name: str) -> None:
     first, *rest = CALLS[name]
+
+    def again() -> None:
+        if name in AGAIN:
+            cli(*AGAIN[name], "--cd", ready.root)
+
     before = cli("--json", "--cd", ready.root, first, *rest)
+    again()
     after = cli(first, *rest, "--cd", ready.root, "--json")
+    again()
     for done in (before, after):
         assert len(done.out.splitlines()) == 1, "one document on stdout, and nothing else"
         assert done.json["schema"] == f"dvc-like/{name}/1"
@@ -57,6 +69,7 @@ def test_common_options_stand_before_and_after_the_name(ready: Place, cli: Cli, 
     quiet = cli("-q", first, *rest, "--cd", ready.root)
     assert quiet.err == ""
     assert bool(quiet.out) == (name in ANSWERS)
+    again()
     assert cli(first, *rest, "-v", "--cd", ready.root).err == ""
 
 

@@ -402,6 +402,9 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     run("config", "core.autostage", "true", variant="Setting one")
     run("config", "--list", variant="Listing them")
     run("root")
+    run("unprotect", "data")
+    run("move", "data/frames", "data/2024")
+    run("remove", "--outs", "data/2024")
     return found
 
 

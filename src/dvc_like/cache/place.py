@@ -71,11 +71,16 @@ class Placer:
                     folder.unlink(target)
                     raise
             placed = folder.lstat(name)
-            if placed.st_ino == status.st_ino and placed.st_dev == status.st_dev:
-                self._cache.trust.set(digest, signature(placed), fingerprint)  # a new link moves the ctime
+            if replace or (placed.st_ino == status.st_ino and placed.st_dev == status.st_dev):
+                self._renew(digest, status, os.fstat(fd), fingerprint)
             return Placed(placed, fingerprint)
         finally:
             os.close(fd)
+
+    def _renew(self, digest: Digest, before: os.stat_result, after: os.stat_result, fingerprint: bytes) -> None:
+        """Keep an object trusted whose ctime moved because a link to it came or went, and nothing else."""
+        if after.st_ctime_ns != before.st_ctime_ns and signature(after)[:16] == signature(before)[:16]:
+            self._cache.trust.set(digest, signature(after), fingerprint)
 
     def _try(
         self, kind: str, folder: Dir, name: str, digest: Digest, fd: int, status: os.stat_result, executable: bool

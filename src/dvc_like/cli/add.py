@@ -10,7 +10,7 @@ from ..project import Project
 from .command import command as make_command
 from .command import pass_console
 from .console import Console
-from .words import human_size, plural
+from .words import git_hint, human_size, plural
 
 
 @make_command(
@@ -65,10 +65,9 @@ def report(console: Console, project: Project, verb: str, added: list[Added]) ->
         else:
             console.say(f"{done.state:<9}  {show(done.target.path)}  ({what})", style="green")
             changed.append(done.target)
-    if changed and project.git is not None and not project.config.flag("core.autostage"):
-        files = []
-        for target in changed:
-            folder = target.path.rpartition("/")[0]
-            files += [target.meta_path, f"{folder}/.gitignore" if folder else ".gitignore"]
-        listed = " ".join(show(path) for path in dict.fromkeys(files))
-        console.say(f"To track the change with Git: git add {listed}")
+    files = []
+    for target in changed:
+        folder = target.path.rpartition("/")[0]
+        files += [target.meta_path, f"{folder}/.gitignore" if folder else ".gitignore"]
+    if hint := git_hint(project, files):
+        console.say(hint)

@@ -1,6 +1,11 @@
-"""Numbers as people write them."""
+"""Numbers as people write them, and a sentence that several commands say."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..paths import show
+from ..project import Project
 
 
 def human_size(size: float) -> str:
@@ -15,3 +20,11 @@ def human_size(size: float) -> str:
 def plural(number: int, noun: str) -> str:
     """Return ``1 file``, ``2 files``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def git_hint(project: Project, files: Iterable[str]) -> str:
+    """Return how to tell Git of changed meta files; empty where Git is not used, or told already."""
+    listed = " ".join(map(show, dict.fromkeys(files)))
+    if not listed or project.git is None or project.config.flag("core.autostage"):
+        return ""
+    return f"To track the change with Git: git add {listed}"

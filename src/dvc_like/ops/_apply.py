@@ -112,7 +112,7 @@ class Applier:
             if row is None:
                 self._session.index.drop(path)
             else:
-                self._session.index.put(path, _without_racy(row, now))
+                self._session.index.put(path, without_racy(row, now))
 
     def _file(self, parent: Dir, target: Target, entry: Entry) -> None:
         plan = self._plans[paths.parent(target.path)]
@@ -272,7 +272,7 @@ class Applier:
         self._rows[path] = make_row(total, present, there, absent=absent, stored=stored, stamp=stamp)
 
 
-def _without_racy(row: Row, now: int) -> Row:
+def without_racy(row: Row, now: int) -> Row:
     """Spoil the signatures of files written within the last tick: a write after ours could look the same."""
     parts = [row.signature(at) for at in range(len(row.names))]
     parts = [untrusted(part) if is_young(_ctime(part), now) else part for part in parts]

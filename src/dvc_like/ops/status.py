@@ -75,7 +75,7 @@ def status(
     wrong: list[DvcLikeError] = [] if failures is None else failures
     with open_session(project, progress, reading=True) as session:
         wanted = select(project, session.root, targets, wrong)
-        found = [_compare(session, one) for one in wanted]
+        found = [compare(session, one) for one in wanted]
         if cloud or remote is not None:
             there = on_remotes(session, wanted, remote)
             found = [one._replace(remote=what) for one, what in zip(found, there, strict=True)]
@@ -85,7 +85,8 @@ def status(
     return found
 
 
-def _compare(session: Session, wanted: Wanted) -> TargetStatus:
+def compare(session: Session, wanted: Wanted) -> TargetStatus:
+    """Compare one target; rows that the index has lost are made anew for what turns out to be as recorded."""
     target = wanted.target
     with session.progress.task("comparing") as task:
         try:

@@ -31,15 +31,15 @@ def add(folder: Dir, names: list[str], aside: Dir | None = None) -> bool:
     return bool(missing)
 
 
-def remove(folder: Dir, names: list[str]) -> bool:
-    """Take the lines of `names` out again; a file that is left empty is deleted."""
+def remove(folder: Dir, names: list[str], aside: Dir | None = None) -> bool:
+    """Take the lines of `names` out again; a file that is left empty is deleted. `aside` as for `Dir.write`."""
     lines = _read(folder)
     unwanted = set(map(pattern, names))
     kept = [line for line in lines if line not in unwanted]
     if len(kept) == len(lines):
         return False
     if kept:
-        _write(folder, kept, None)
+        _write(folder, kept, aside)
     else:
         folder.unlink(NAME)
     return True

@@ -176,6 +176,15 @@ class Index:
             del self._changes[known]
         self._swept.append(path)
 
+    def move(self, old: str, new: str) -> None:
+        """Give the rows of a folder (or a single file) and of all below it another path."""
+        rows = {path: self.get(path) for path in self._paths() if path == old or path.startswith(old + "/")}
+        self.drop(new)
+        self.drop(old)
+        for path, row in rows.items():
+            if row is not None:
+                self.put(new + path[len(old) :], row)
+
     def save(self) -> None:
         """Write what was changed, at once."""
         if (self._changes or self._swept) and not self.frozen:
