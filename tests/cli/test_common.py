@@ -32,6 +32,7 @@ CALLS = {
     "remote-modify": ["remote", "modify", "storage", "jobs", "4"],
     "remote-default": ["remote", "default"],
     "config": ["config", "core.remote"],
+    "cache-dir": ["cache", "dir"],
     "gc": ["gc", "--workspace"],
     "fsck": ["fsck"],
     "root": ["root"],
@@ -39,7 +40,7 @@ CALLS = {
 #: What brings back the state in which the call succeeds.
 AGAIN = {"remove": ["add", "single"], "move": ["move", "moved", "data"]}
 #: What was asked for is printed with -q as well.
-ANSWERS = {"remote-list", "remote-default", "config", "root"}
+ANSWERS = {"remote-list", "remote-default", "config", "cache-dir", "root"}
 
 
 @pytest.fixture
@@ -80,6 +81,7 @@ def test_every_command_is_covered_here() -> None:
 HELP = [
     *([name] for name in COMMANDS),
     *(["remote", sub] for sub in ("add", "list", "modify", "remove", "rename", "default")),
+    ["cache", "dir"],
 ]
 
 

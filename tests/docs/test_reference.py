@@ -402,6 +402,9 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     run("config", "core.autostage", "true", variant="Setting one")
     run("config", "--list", variant="Listing them")
     run("root")
+    run("cache", "dir")
+    run("cache", "dir", "../cache")
+    run("cache", "dir", "--unset")
     run("unprotect", "data")
     run("move", "data/frames", "data/2024")
     run("remove", "--outs", "data/2024")
@@ -416,7 +419,7 @@ def test_every_document_is_as_described(printed: Printed) -> None:
 
 
 def test_every_command_has_a_document() -> None:
-    verbs = {words[len("dvc-like ") :].replace(" ", "-") for words in ALL_COMMANDS} - {"", "remote"}
+    verbs = {words[len("dvc-like ") :].replace(" ", "-") for words in ALL_COMMANDS} - {"", "remote", "cache"}
     assert {f"dvc-like/{verb}/1" for verb in verbs} | {"dvc-like/error/1"} == {schema for schema, _ in DOCUMENTS}
 
 

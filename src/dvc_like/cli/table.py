@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "unprotect": ("dvc_like.cli.unprotect:command", "Make links into the cache private copies."),
     "remote": ("dvc_like.cli.remote:command", "Name the places where data goes."),
     "config": ("dvc_like.cli.config:command", "Read and change settings."),
+    "cache": ("dvc_like.cli.cache:command", "Say where the objects on this machine lie."),
     "gc": ("dvc_like.cli.gc:command", "Free the cache of what nothing needs."),
     "fsck": ("dvc_like.cli.fsck:command", "Check, and with --repair mend, the cache."),
     "root": ("dvc_like.cli.root:command", "Print the project's root folder."),
