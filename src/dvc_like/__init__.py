@@ -24,6 +24,7 @@ _PUBLIC = {
     "remove": "ops.remove",
     "move": "ops.move",
     "unprotect": "ops.unprotect",
+    "doctor": "ops.doctor",
     "gc": "ops.gc",
     "fsck": "ops.fsck",
 }

@@ -70,6 +70,17 @@ class Git:
 
         return shutil.which("git") is not None
 
+    @classmethod
+    def version(cls) -> str:
+        """Return the version of git that is run. Raises `ProjectError` when there is none."""
+        return cls(os.curdir, "", "", "").run("--version").decode(errors="replace").strip().rpartition("version ")[2]
+
+    def ignores(self, paths: Iterable[str]) -> list[str]:
+        """Return which of the paths (relative to the project, without odd characters) Git ignores."""
+        full = {f"{self.prefix}/{path}" if self.prefix else path: path for path in paths}
+        listed = self.run("check-ignore", "--no-index", "-z", "--stdin", stdin="\0".join(full).encode(), check=False)
+        return [full[name] for name in listed.decode(errors="surrogateescape").split("\0") if name in full]
+
     def run(self, *arguments: str, stdin: bytes | None = None, check: bool = True, index: str = "") -> bytes:
         """Run git at the top of the worktree; return its output. Raises `DvcLikeError` when it fails.
 

@@ -35,6 +35,7 @@ CALLS = {
     "cache-dir": ["cache", "dir"],
     "gc": ["gc", "--workspace"],
     "fsck": ["fsck"],
+    "doctor": ["doctor"],
     "root": ["root"],
 }
 #: What brings back the state in which the call succeeds.

@@ -23,5 +23,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cache": ("dvc_like.cli.cache:command", "Say where the objects on this machine lie."),
     "gc": ("dvc_like.cli.gc:command", "Free the cache of what nothing needs."),
     "fsck": ("dvc_like.cli.fsck:command", "Check, and with --repair mend, the cache."),
+    "doctor": ("dvc_like.cli.doctor:command", "Show what this is made of, and what is wrong."),
     "root": ("dvc_like.cli.root:command", "Print the project's root folder."),
 }

@@ -57,8 +57,11 @@ class _Silent(Exception):
     """Nothing answers: the other steps would only wait for the same."""
 
 
-def try_remote(project: Project, name: str | None = None, *, progress: Progress = SILENT) -> Tested:
-    """Try a remote, the default one unless another is named. What does not work is in the answer, not raised."""
+def try_remote(project: Project, name: str | None = None, *, write: bool = True, progress: Progress = SILENT) -> Tested:
+    """Try a remote, the default one unless another is named. What does not work is in the answer, not raised.
+
+    Without `write` nothing is written, and nothing is tried a second time.
+    """
     name = remote_name(project, name)
     options = project.config.remotes()[name]
     trial = _Trial()
@@ -68,9 +71,9 @@ def try_remote(project: Project, name: str | None = None, *, progress: Progress 
         trial.steps.append(Step("open", error.message, error.hint))
         return Tested(name, redact(options["url"]), "", tuple(trial.steps))
     log = progress.note if os.environ.get("DVC_LIKE_TRACE") else None
-    backend = wrap(plain, attempts=_ATTEMPTS, concurrency=1, log=log)
+    backend = wrap(plain, attempts=_ATTEMPTS if write else 1, concurrency=1, log=log)
     try:
-        trial.run(backend)
+        trial.run(backend, write=write)
     finally:
         backend.close()
     return Tested(name, redact(options["url"]), trial.store, tuple(trial.steps))
@@ -84,11 +87,12 @@ class _Trial:
         self.store = ""
         self._data = os.urandom(_SIZE)
 
-    def run(self, backend: Backend) -> None:
+    def run(self, backend: Backend, *, write: bool) -> None:
+        """Try what there is to try; without `write` only to look."""
         key = f"tests/{uuid.uuid4().hex}"
         try:
             described = self._try("open", lambda: self._open(backend))
-            if self._try("write", lambda: self._write(backend, key)):
+            if write and self._try("write", lambda: self._write(backend, key)):
                 self._try("read", lambda: self._read(backend, key, 0, None))
                 self._try("read a range", lambda: self._read(backend, key, 300, 400))
                 self._try("list", lambda: self._list(backend, key))
@@ -98,7 +102,7 @@ class _Trial:
                     self._try("read", lambda: backend.get(DESCRIPTION, io.BytesIO()))
                 self._try("list", lambda: self._list(backend, ""))
         except _Silent:
-            if len(self.steps) > 1:  # a write was tried, and may have come through
+            if write and len(self.steps) > 1:  # a write was tried, and may have come through
                 with contextlib.suppress(DvcLikeError):
                     backend.delete([key])
 
