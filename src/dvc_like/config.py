@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar, cast
 
 from . import gitconfig
@@ -248,6 +248,12 @@ def split_name(name: str) -> tuple[str, str, str]:
     if subsection:
         check_remote_name(subsection)
     return section, subsection, key
+
+
+def names(remotes: Iterable[str]) -> list[str]:
+    """Return every setting there is; those of a remote for each of `remotes`."""
+    own = [f"{section}.{key}" for section, keys in _KEYS.items() if section != "remote" for key in keys]
+    return own + [f"remote.{remote}.{key}" for remote in remotes for key in _KEYS["remote"]]
 
 
 def meaning(name: str, value: str) -> object:

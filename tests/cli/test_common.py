@@ -36,12 +36,13 @@ CALLS = {
     "gc": ["gc", "--workspace"],
     "fsck": ["fsck"],
     "doctor": ["doctor"],
+    "completion": ["completion", "fish"],
     "root": ["root"],
 }
 #: What brings back the state in which the call succeeds.
 AGAIN = {"remove": ["add", "single"], "move": ["move", "moved", "data"]}
 #: What was asked for is printed with -q as well.
-ANSWERS = {"remote-list", "remote-default", "config", "cache-dir", "root"}
+ANSWERS = {"remote-list", "remote-default", "config", "cache-dir", "completion", "root"}
 
 
 @pytest.fixture

@@ -402,6 +402,7 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     run("config", "core.autostage", "true", variant="Setting one")
     run("config", "--list", variant="Listing them")
     run("root")
+    run("completion", "bash")
     run("doctor")
     (repo / ".dvc-like/config.local").write_text("[core]\n\tunknown = 1\n")
     run("doctor", code=1)

@@ -12,6 +12,10 @@ from .._version import VERSION
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     words = sys.argv[1:] if arguments is None else arguments
+    if "_DVC_LIKE_COMPLETE" in os.environ:  # set by the scripts of `completion`, for one call
+        from .completing import complete
+
+        return complete(os.environ["_DVC_LIKE_COMPLETE"])
     if words in (["--version"], ["-V"]):
         return _print_version()
     from .shell import run

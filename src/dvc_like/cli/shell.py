@@ -34,13 +34,15 @@ project or bad configuration, 4 data missing, 5 would overwrite unsaved data, 6 
 7 corrupt or unsafe data, 8 locked, 9 part of the transfers failed, 10 differences, 130 interrupted, 141 closed pipe."""
 
 
-class _Group(click.Group):
+class CommandGroup(click.Group):
     """Commands that are imported when they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order of the table."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Load one command."""
         if name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[name][0].partition(":")
@@ -48,11 +50,12 @@ class _Group(click.Group):
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table, without loading any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
 
 
-@click.group(cls=_Group, name="dvc-like", epilog=_EPILOG, context_settings=CONTEXT, params=[*COMMON])
+@click.group(cls=CommandGroup, name="dvc-like", epilog=_EPILOG, context_settings=CONTEXT, params=[*COMMON])
 @click.version_option(VERSION, "-V", "--version", message="dvc-like %(version)s")
 def group() -> None:
     """Version data with Git: small .meta files in Git, the bytes in a cache and on a remote."""

@@ -24,5 +24,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gc": ("dvc_like.cli.gc:command", "Free the cache of what nothing needs."),
     "fsck": ("dvc_like.cli.fsck:command", "Check, and with --repair mend, the cache."),
     "doctor": ("dvc_like.cli.doctor:command", "Show what this is made of, and what is wrong."),
+    "completion": ("dvc_like.cli.completion:command", "Print the completion script of a shell."),
     "root": ("dvc_like.cli.root:command", "Print the project's root folder."),
 }
