@@ -112,6 +112,12 @@ def test_what_was_never_added_stays_also_with_force(tracked: Place, cli: Cli) ->
     assert {name for name in tracked.data() if name.startswith("data/")} == {"data/sub", "data/sub/mine"}
 
 
+def test_outs_of_empty_folders(place: Place, cli: Cli) -> None:
+    place.track({"data/none": None, "data/nothing/at/all": None})
+    cli("remove", "--outs", "data")
+    assert place.data() == {}
+
+
 def test_outs_without_an_index(tracked: Place, cli: Cli) -> None:
     (tracked / ".dvc-like/tmp/index.sqlite").unlink()
     cli("remove", "--outs", "data", "single")

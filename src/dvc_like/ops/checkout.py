@@ -276,7 +276,7 @@ def _make_room(session: Session, plan: Plan) -> None:
         return
     if plan.other is None:
         todo = plan.folders[holder] = FolderPlan(Pair(holder, None, {}, None))
-        plan_removal(session, plan, todo, path, None)
+        _plan_removal(session, plan, todo, path, None)
         return
     _plan_clearing(plan, path, plan.other)
     for pair in pairs(session.cache, path, None, plan.other, path):
@@ -308,7 +308,7 @@ def _plan_folder(session: Session, plan: Plan, pair: Pair, *, relink: bool) -> N
         if entry.kind == FOLDER:
             # A file became a folder.
             if name in here and (is_below(path, plan.inside) or is_below(plan.inside, path)):
-                plan_removal(session, plan, todo, path, present[name] if name in same else None)
+                _plan_removal(session, plan, todo, path, present[name] if name in same else None)
             continue
         if not is_below(path, plan.inside):
             continue
@@ -328,9 +328,9 @@ def _plan_folder(session: Session, plan: Plan, pair: Pair, *, relink: bool) -> N
     for name in sorted(here - set(pair.entries)):
         path = join(pair.path, name)
         if name in same and is_below(path, plan.inside):
-            plan_removal(session, plan, todo, path, present[name])
+            _plan_removal(session, plan, todo, path, present[name])
         elif gives_way and folder is not None and name in folder.changed:
-            plan_removal(session, plan, todo, path, None)
+            _plan_removal(session, plan, todo, path, None)
     plan.folders[pair.path] = todo
 
 
@@ -360,7 +360,7 @@ def _judge(session: Session, plan: Plan, todo: FolderPlan, path: RelPath, record
     todo.judged[name] = judged or NO_SIGNATURE
 
 
-def plan_removal(session: Session, plan: Plan, todo: FolderPlan, path: RelPath, recorded: Present | None) -> None:
+def _plan_removal(session: Session, plan: Plan, todo: FolderPlan, path: RelPath, recorded: Present | None) -> None:
     """Remove what the version no longer has, if its bytes are safe."""
     _judge(session, plan, todo, path, recorded)
     todo.unlink.append(path.rpartition("/")[2])

@@ -8,22 +8,25 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .. import paths
 from ..cache.place import Placer
 from ..errors import DvcLikeError, UsageError, WouldOverwrite, gathered
-from ..fsutil import NO_SIGNATURE
+from ..fsutil import NO_SIGNATURE, Dir
 from ..paths import RelPath, join, show
 from ..progress import SILENT, Progress, Task
 from ..project import Project
+from ..workspace.index import Present
+from ..workspace.scan import Folder
 from ._apply import Applier, FolderPlan
-from ._guard import Guard, judge
+from ._guard import Guard, judge, judge_recorded
 from ._pointer import named, tell_git, withdraw
 from ._session import Session, explained, open_session
 from ._tracked import Target, Wanted
 from ._trees import Pair, pairs, root_entry
-from .checkout import Plan, plan_removal
 from .status import compare, look
 
 
@@ -87,12 +90,12 @@ def remove(
 
 def _clear(session: Session, target: Target, task: Task, *, force: bool) -> Removed:
     """Remove the data of a target, all of it or nothing."""
-    plan, left = _plan(session, target, force=force)
-    if plan.in_the_way and not force:
+    plan = _plan(session, target, force=force)
+    if plan.unsafe and not force:
         raise WouldOverwrite(
-            f"{len(plan.in_the_way)} file(s) of {show(target.path)} are not safe in the cache; nothing was removed",
+            f"{len(plan.unsafe)} file(s) of {show(target.path)} are not safe in the cache; nothing was removed",
             hint="Save them with `dvc-like add`, leave out `--outs`, or give them up with `--force`.",
-            details=tuple(show(path) for path in plan.in_the_way),
+            details=tuple(show(path) for path in plan.unsafe),
         )
     guard = Guard(session, force=force)
     applier = Applier(session, Placer(session.cache), guard, task)
@@ -100,22 +103,40 @@ def _clear(session: Session, target: Target, task: Task, *, force: bool) -> Remo
     try:
         for todo in plan.folders.values():
             task.expect(files=len(todo.unlink))
-        if plan.folders:
-            with session.root.descend(holder) as parent:
-                if target.meta.is_folder:
-                    applier.remove(parent, target.path, plan.seen, plan.folders)
-                else:
-                    applier.remove_file(parent, target.path, next(iter(plan.folders[holder].judged.values())))
+        with session.root.descend(holder) if plan.seen.exists else nullcontext() as parent:
+            if parent is not None and target.meta.is_folder:
+                applier.remove(parent, target.path, plan.seen, plan.folders)
+            elif parent is not None and plan.folders:
+                applier.remove_file(parent, target.path, *plan.folders[holder].judged.values())
     finally:
         applier.settle()
     if guard.left:
         raise guard.error()
     task.advance(files=len(applier.removed))
-    return Removed(target, tuple(sorted(applier.removed)), tuple(sorted(left)))
+    return Removed(target, tuple(sorted(applier.removed)), tuple(sorted(plan.left)))
 
 
-def _plan(session: Session, target: Target, *, force: bool) -> tuple[Plan, list[RelPath]]:
-    """Return what would go, and what lies in the target's folder and was never added."""
+@dataclass
+class _Plan:
+    """What would go, of that what is not safe, and what lies in the target's folder and was never added."""
+
+    seen: Folder
+    folders: dict[RelPath, FolderPlan] = field(default_factory=dict)
+    unsafe: list[RelPath] = field(default_factory=list)
+    left: list[RelPath] = field(default_factory=list)
+
+    def add(self, session: Session, here: Dir, path: RelPath, name: str, recorded: Present | None = None) -> None:
+        """Plan the removal of one file; `path` is its folder's."""
+        todo = self.folders.setdefault(path, FolderPlan(Pair(path, None, {}, None)))
+        judged = judge_recorded(session, recorded) if recorded is not None else None
+        judged = judged or judge(session, here, name, path, recorded)
+        if judged is None:
+            self.unsafe.append(join(path, name))
+        todo.unlink.append(name)
+        todo.judged[name] = judged or NO_SIGNATURE
+
+
+def _plan(session: Session, target: Target, *, force: bool) -> _Plan:
     compared = compare(session, Wanted(target, target.path))  # makes the rows anew that the index has lost
     if compared.problem is not None and not force:
         raise compared.problem
@@ -123,36 +144,25 @@ def _plan(session: Session, target: Target, *, force: bool) -> tuple[Plan, list[
         for _ in pairs(session.cache, target.path, root_entry(target.path, target.meta), None, target.path):
             pass  # a file is safe only when the listing that names it is: this raises where one is missing
     seen, parent = look(session, target)
-    plan, left = Plan(target, target.path, seen), list[RelPath]()
+    plan = _Plan(seen)
     if parent is None:
-        return plan, left
+        return plan
     with parent:
         if not target.meta.is_folder:
-            _plan_file(session, plan, left)
-            return plan, left
+            name = target.path.rpartition("/")[2]
+            if seen.exists and stat.S_ISDIR(parent.lstat(name).st_mode):
+                plan.left.append(target.path)  # a folder where the file belongs: not what is tracked
+            elif seen.exists:
+                plan.add(session, parent, paths.parent(target.path), name)
+            return plan
     waiting = [seen] if seen.exists else []
     while waiting:
-        here = waiting.pop()
-        waiting += here.folders.values()
-        todo = plan.folders[RelPath(here.path)] = FolderPlan(Pair(RelPath(here.path), None, {}, here))
-        left += [join(here.path, name) for name in here.new]
-        present = here.row.present() if here.row is not None else {}
-        for name in sorted({*here.same, *here.changed}):
-            plan_removal(session, plan, todo, join(here.path, name), present[name] if name in here.same else None)
-    return plan, left
-
-
-def _plan_file(session: Session, plan: Plan, left: list[RelPath]) -> None:
-    path, name = plan.target.path, plan.target.path.rpartition("/")[2]
-    if not plan.seen.exists:
-        return
-    holder = paths.parent(path)
-    with session.root.descend(holder) as parent:
-        if stat.S_ISDIR(parent.lstat(name).st_mode):
-            left.append(path)  # a folder where the file belongs: not what is tracked
-            return
-        judged = judge(session, parent, name, holder)
-    if judged is None:
-        plan.in_the_way.append(path)
-    todo = plan.folders[holder] = FolderPlan(Pair(holder, None, {}, None), unlink=[name])
-    todo.judged[name] = judged or NO_SIGNATURE
+        folder = waiting.pop()
+        waiting += folder.folders.values()
+        plan.left += [join(folder.path, name) for name in folder.new]
+        present = folder.row.present() if folder.row is not None else {}
+        with session.root.descend(folder.path) as here:
+            for name in sorted({*folder.same, *folder.changed}):
+                recorded = present[name] if name in folder.same else None
+                plan.add(session, here, RelPath(folder.path), name, recorded)
+    return plan
