@@ -183,6 +183,16 @@ def test_where_it_cannot_go(tracked: Place, cli: Cli, words: list[str], code: in
     assert sorted(tracked.root.rglob("*.meta")) == metas
 
 
+def test_a_gitignore_that_is_a_link(tracked: Place, cli: Cli, tmp_path: Path) -> None:
+    tracked.write({"models/x": ""})
+    (tmp_path / "elsewhere").write_text("")
+    (tracked / "models/.gitignore").symlink_to(tmp_path / "elsewhere")
+    cli("move", "single", "models", code=7)
+    assert (tmp_path / "elsewhere").read_text() == ""
+    assert not (tracked / "models/single.meta").exists()
+    assert tracked.states("single") == {"single": "unchanged"}
+
+
 def test_two_equal_datasets_do_not_become_one(tracked: Place, cli: Cli) -> None:
     tracked.write({"twin": "3", "box/x": "1", "box/sub/y": "2"})
     tracked.add("twin", "box")

@@ -87,6 +87,7 @@ def _folder(typed: str) -> Iterable[CompletionItem]:
 #: What a parameter of this name stands for, in the command of this name or else in any.
 _MEANT: dict[tuple[str, str], Find] = {
     ("", "targets"): _targets,
+    ("", "places"): _targets,
     ("", "target"): _targets,
     ("", "path"): _targets,
     ("", "paths"): _targets,

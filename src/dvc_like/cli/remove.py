@@ -50,7 +50,8 @@ def command(console: Console, targets: tuple[str, ...], outs: bool, force: bool)
     )
     for one in done.targets:
         note = plural(len(one.removed), "file") + " removed" if outs else "the data stays"
-        left = f"; {plural(len(one.left), 'file')} that were never added stay" if one.left else ""
+        stay = "file that was never added stays" if len(one.left) == 1 else "files that were never added stay"
+        left = f"; {len(one.left):,} {stay}" if one.left else ""
         console.say(f"no longer tracked  {show(one.target.path)}  ({note}{left})")
     if hint := git_hint(project, done.pointers):
         console.say(hint)
