@@ -67,7 +67,7 @@ def _version(name: str) -> str:
 def disk(path: str) -> Disk:
     """Return where a folder lies, or would lie."""
     here = os.path.realpath(path)
-    while not os.path.exists(here):
+    while not os.path.exists(here) and os.path.dirname(here) != here:
         here = os.path.dirname(here)
     usage = shutil.disk_usage(here)
     return Disk(path, _file_system(here), usage.total, usage.free)

@@ -117,7 +117,8 @@ class _Work:
             if done is not None and name in seen.same:
                 signatures[name] = signature(done)
         if row is not None and signatures:
-            self._rows[seen.path] = replace(row.with_signatures(signatures), folder_stamp=NO_SIGNATURE)
+            known = self._rows.get(seen.path, row)  # two paths in one folder may be named
+            self._rows[seen.path] = replace(known.with_signatures(signatures), folder_stamp=NO_SIGNATURE)
 
     def _file(self, here: Dir, path: RelPath, name: str, recorded: Present | None) -> os.stat_result | None:
         """Make one file private; return its new stat, None when it was left as it is."""
