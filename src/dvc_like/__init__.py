@@ -23,6 +23,7 @@ _PUBLIC = {
     "pull": "ops.pull",
     "gc": "ops.gc",
     "fsck": "ops.fsck",
+    "check_ignore": "ops.check_ignore",
 }
 
 __all__ = ["__version__", *_PUBLIC]

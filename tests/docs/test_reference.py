@@ -142,7 +142,7 @@ def test_example_of_the_help_can_be_parsed(example: str) -> None:
 
 
 def test_the_table_of_commands_is_whole() -> None:
-    assert {path.stem for path in (SOURCE / "cli").glob("*.py")} >= set(COMMANDS)
+    assert {path.stem.replace("_", "-") for path in (SOURCE / "cli").glob("*.py")} >= set(COMMANDS)
     for name, (place, about) in COMMANDS.items():
         assert place.startswith("dvc_like.cli.")
         assert re.fullmatch(r"[A-Z].{10,60}\.", about), name
@@ -402,6 +402,8 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     run("config", "core.autostage", "true", variant="Setting one")
     run("config", "--list", variant="Listing them")
     run("root")
+    write(".dvc-likeignore", "*.tmp\n")
+    run("check-ignore", "x.tmp", "y")
     return found
 
 

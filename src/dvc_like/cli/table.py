@@ -19,5 +19,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("dvc_like.cli.config:command", "Read and change settings."),
     "gc": ("dvc_like.cli.gc:command", "Free the cache of what nothing needs."),
     "fsck": ("dvc_like.cli.fsck:command", "Check, and with --repair mend, the cache."),
+    "check-ignore": ("dvc_like.cli.check_ignore:command", "Show what .dvc-likeignore leaves out, and why."),
     "root": ("dvc_like.cli.root:command", "Print the project's root folder."),
 }

@@ -5,15 +5,16 @@ Owns the walk over a dataset that stops at equal subtrees, which `status` and `c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from ..cache.store import Cache
 from ..digest import Digest
-from ..errors import BadTree, DataMissing, UnsafePath
+from ..errors import BadTree, CorruptData, DataMissing, UnsafePath
 from ..meta.file import Meta
 from ..meta.tree import EXECUTABLE, FILE, FOLDER, LINK, Entry, link_stays_inside, parse
-from ..paths import MAX_DEPTH, RelPath, is_below, join, show
+from ..paths import MAX_DEPTH, RelPath, is_below, join, parent, show
+from ..workspace.index import Row
 from ..workspace.scan import Folder
 
 
@@ -61,6 +62,40 @@ def check_totals(entries: list[Entry], size: int, files: int, path: str) -> None
             f"{show(path)} does not have the size and number of files that are recorded for it",
             hint="Whoever wrote its meta file or its parent's listing did it wrongly: restore an older version.",
         )
+
+
+class Recorded:
+    """Tells the scanner which names a version has in a folder: no rule of ``.dvc-likeignore`` concerns those."""
+
+    def __init__(self, cache: Cache, path: RelPath, meta: Meta | None) -> None:
+        self._cache = cache
+        self._path = path
+        self._root = root_entry(path, meta) if meta is not None else None
+        self._known: dict[str, dict[str, Entry]] = {}
+
+    def __call__(self, path: RelPath, row: Row | None) -> Collection[str]:
+        """Return the names in a folder; none where the row has them all, or the listing is not here."""
+        entry = self._entry(path)
+        if entry is None or (row is not None and row.tree == entry.value and not row.absent):
+            return ()
+        return self._names(entry, path)
+
+    def _entry(self, path: RelPath) -> Entry | None:
+        if path == self._path:
+            found = self._root
+        else:
+            above = self._entry(parent(path))
+            found = self._names(above, parent(path)).get(path.rpartition("/")[2]) if above is not None else None
+        return found if found is not None and found.kind == FOLDER else None
+
+    def _names(self, entry: Entry, path: RelPath) -> dict[str, Entry]:
+        if path not in self._known:
+            depth = path.count("/") - self._path.count("/")
+            try:
+                self._known[path] = {one.name: one for one in load(self._cache, entry.digest, path, depth)}
+            except (DataMissing, CorruptData):
+                self._known[path] = {}  # whoever needs it says so
+        return self._known[path]
 
 
 UNFOLD_FREELY = 1_000_000  # names
