@@ -41,6 +41,10 @@ RESULTS = {
     "ops.gc": ("Collected", "Garbage"),
     "cache.store": ("Object",),
     "ops.fsck": ("Checked",),
+    "ops.diff": ("Diff",),
+    "ops._compare": ("Difference",),
+    "ops._content": ("Content",),
+    "meta.tree": ("Entry",),
     "ops.check_ignore": ("PathChecked",),
     "workspace.ignore": ("Rule",),
 }

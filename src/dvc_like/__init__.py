@@ -23,6 +23,7 @@ _PUBLIC = {
     "pull": "ops.pull",
     "gc": "ops.gc",
     "fsck": "ops.fsck",
+    "diff": "ops.diff",
     "check_ignore": "ops.check_ignore",
 }
 

@@ -137,13 +137,13 @@ class Git:
 
     def metas_at(self, commit: str, suffix: str) -> Iterator[tuple[str, bytes]]:
         """Yield (path relative to the project, bytes) of every meta file in a commit."""
+        yield from self.contents([(name, path) for name, path in self.files_at(commit) if path.endswith(suffix)])
+
+    def files_at(self, commit: str) -> list[tuple[str, str]]:
+        """Return (object, path relative to the project) of every file in a commit: no links, no submodules."""
         listed = self.run("ls-tree", "-r", "-z", "--full-tree", commit, "--", *([self.prefix] if self.prefix else []))
-        found = []
-        for line in listed.split(b"\0"):
-            head, _, raw = line.partition(b"\t")
-            if raw.endswith(suffix.encode()) and head[:3] == b"100":  # a file, not a link or a submodule
-                found.append((head.split()[2].decode(), self._relative(raw)))
-        yield from self._contents(found)
+        lines = [line.partition(b"\t") for line in listed.split(b"\0") if line.startswith(b"100")]
+        return [(head.split()[2].decode(), self._relative(raw)) for head, _, raw in lines]
 
     def metas_in_history(self, suffix: str) -> Iterator[tuple[str, bytes]]:
         """Yield (path, bytes) of every version of every meta file.
@@ -167,7 +167,7 @@ class Git:
                 head, _, raw = line.partition(b"\t")
                 if raw.endswith(suffix.encode()) and head.startswith(b"100"):
                     found.add((head.split()[1].decode(), self._relative(raw)))
-        yield from self._contents(sorted(found))
+        yield from self.contents(sorted(found))
 
     def _indexes(self) -> list[str]:
         base = os.path.join(self.common_dir, "worktrees")
@@ -179,7 +179,8 @@ class Git:
         path = raw.decode(errors="surrogateescape")
         return path[len(self.prefix) + 1 :] if self.prefix else path
 
-    def _contents(self, blobs: list[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
+    def contents(self, blobs: list[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
+        """Yield (path, bytes) of objects, given as (object, path), in their order: one process reads them all."""
         if not blobs:
             return
         request = "".join(f"{name}\n" for name, _ in blobs).encode()

@@ -296,6 +296,7 @@ FITS: dict[str, Callable[[Any], bool]] = {
     "boolean or null": lambda value: value is None or isinstance(value, bool),
     "list of strings": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
     "map": lambda value: isinstance(value, dict),
+    "map or null": lambda value: value is None or isinstance(value, dict),
 }
 
 
@@ -370,6 +371,7 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     run("add", "data/frames", "model.bin")
     write("data/frames/day1/a.txt", "changed\n")
     run("status", "--exit-code", code=10)
+    run("diff", "--content")
     run("checkout", code=5)
     run("commit")
     run("remote", "add", "-d", "storage", "../storage")

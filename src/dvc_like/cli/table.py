@@ -11,6 +11,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "add": ("dvc_like.cli.add:command", "Track files and folders, or record their present state."),
     "commit": ("dvc_like.cli.commit:command", "Record the present state of what is tracked already."),
     "status": ("dvc_like.cli.status:command", "Show what differs from what is recorded."),
+    "diff": ("dvc_like.cli.diff:command", "Show what differs between revisions, or to the workspace."),
     "checkout": ("dvc_like.cli.checkout:command", "Bring the workspace to what the meta files say."),
     "fetch": ("dvc_like.cli.fetch:command", "Bring data from a remote into the cache."),
     "pull": ("dvc_like.cli.pull:command", "Bring data from a remote into the workspace."),

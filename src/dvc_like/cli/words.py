@@ -15,3 +15,7 @@ def human_size(size: float) -> str:
 def plural(number: int, noun: str) -> str:
     """Return ``1 file``, ``2 files``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+#: The letters for what an entry is.
+KINDS = {"f": "file", "x": "executable", "l": "link", "d": "folder"}

@@ -111,7 +111,7 @@ class Pair(NamedTuple):
     folder: Folder | None
 
 
-class _Measure:
+class Measure:
     """Sees to it that a walk ends: a few small listings that name each other twice would unfold without end.
 
     A dataset may unfold to a million names, or to a hundred times as many as its different listings hold. It is
@@ -172,14 +172,14 @@ def pairs(
     depth: int = 0,
     *,
     absent: bool = True,
-    measure: _Measure | None = None,
+    measure: Measure | None = None,
 ) -> Iterator[Pair]:
     """Walk a dataset and its workspace together, parents first; subtrees that are in step are not visited.
 
     Only what lies on the way to `inside`, or below it, is visited; without `absent`, not what the workspace lacks.
     Raises `BadTree` for a dataset that a few listings unfold to past any measure.
     """
-    measure = measure or _Measure(cache, path, entry)
+    measure = measure or Measure(cache, path, entry)
     if not (is_below(path, inside) or is_below(inside, path)):
         return
     if entry is not None and in_step(entry, folder):
