@@ -45,6 +45,9 @@ RESULTS = {
     "ops._compare": ("Difference",),
     "ops._content": ("Content",),
     "meta.tree": ("Entry",),
+    "ops.log": ("Event",),
+    "ops.ls": ("Listed",),
+    "ops.du": ("Usage",),
     "ops.check_ignore": ("PathChecked",),
     "workspace.ignore": ("Rule",),
 }

@@ -24,6 +24,9 @@ _PUBLIC = {
     "gc": "ops.gc",
     "fsck": "ops.fsck",
     "diff": "ops.diff",
+    "log": "ops.log",
+    "ls": "ops.ls",
+    "du": "ops.du",
     "check_ignore": "ops.check_ignore",
 }
 

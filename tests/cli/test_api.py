@@ -18,6 +18,9 @@ PUBLIC = {
     *("__version__", "Project", "Selection", "DvcLikeError", "Progress"),
     *("init", "add", "commit", "status", "checkout", "fetch", "push", "pull", "gc", "fsck"),
     "diff",
+    "log",
+    "ls",
+    "du",
     "check_ignore",
 }
 

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -372,6 +373,8 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     write("data/frames/day1/a.txt", "changed\n")
     run("status", "--exit-code", code=10)
     run("diff", "--content")
+    run("ls", "data/frames")
+    run("du")
     run("checkout", code=5)
     run("commit")
     run("remote", "add", "-d", "storage", "../storage")
@@ -406,6 +409,9 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     run("root")
     write(".dvc-likeignore", "*.tmp\n")
     run("check-ignore", "x.tmp", "y")
+    for words in (("add", "-A"), ("commit", "-q", "-m", "all")):
+        subprocess.run(["git", *words], check=True)
+    run("log", "data/frames")
     return found
 
 

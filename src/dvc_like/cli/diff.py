@@ -87,7 +87,7 @@ def command(
     found = diff(
         project, a, b, targets, content=content, allow_missing=hide_missing, failures=wrong, progress=console.progress
     )
-    if found.differences or not wrong:
+    if console.json and (found.differences or not wrong):
         console.document("diff", _as_json(found))
     sides = f"{show(a) if a is not None else 'HEAD' if found.a else 'nothing'} -> {show(b) if b else 'workspace'}"
     if md:

@@ -12,15 +12,18 @@ from typing import NamedTuple
 
 from ..cache.store import Cache
 from ..digest import Digest, file_key
-from ..fsutil import SIGNATURE, Dir
+from ..errors import DataMissing, DvcLikeError
+from ..fsutil import NO_SIGNATURE, SIGNATURE, Dir
 from ..meta.tree import FILE, FOLDER, LINK, Entry
-from ..paths import RelPath, join, parent
+from ..paths import RelPath, join, parent, show
 from ..progress import Task
 from ..workspace.scan import Folder, file_kind, read_content
 from ._session import Session
 from ._tracked import Target
 from ._trees import Measure, load_entry, root_entry
 from .status import look
+
+_SPOILT = int.from_bytes(NO_SIGNATURE[:8], "little")
 
 
 class Item(NamedTuple):
@@ -174,6 +177,10 @@ def settled(session: Session, item: Item, algorithm: str = "") -> Item:
     if not item.here or item.is_folder or entry.kind == LINK:
         return item
     if entry.value:
+        # The index knows the size, but for an entry it spoilt, and for a link into the cache that of the link.
+        link = len(session.cache.path(Digest(entry.value)).encode("utf-8", "surrogateescape"))
+        if entry.size not in (link, _SPOILT):
+            return item
         with session.root.descend(parent(item.path)) as folder:
             status = folder.lstat(name)
         size = _object_size(session.cache, Digest(entry.value)) if stat.S_ISLNK(status.st_mode) else status.st_size
@@ -189,6 +196,14 @@ def _object_size(cache: Cache, digest: Digest) -> int:
         return cache.top.lstat(file_key(digest)).st_size
     except OSError:
         return 0  # the link leads nowhere any more
+
+
+def hinted(error: DvcLikeError, revision: str | None) -> DvcLikeError:
+    """Return what to say of a listing that is not here, with a way out that fits the revision it belongs to."""
+    if not isinstance(error, DataMissing) or revision is None:
+        return error
+    fetch = f"dvc-like fetch --rev {show(revision)}"
+    return DataMissing(error.message, hint=error.hint.replace("dvc-like fetch", fetch), details=error.details)
 
 
 def inside(item: Item | None, path: RelPath) -> Item | None:

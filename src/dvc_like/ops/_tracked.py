@@ -192,6 +192,37 @@ def enclosing(root: Dir, path: RelPath) -> Target | None:
     return None
 
 
+def commit_of(project: Project, revision: str | None) -> str | None:
+    """Return the commit of a revision; of None that of HEAD, or None when there is no commit yet."""
+    git = project.git
+    if git is None:
+        raise ProjectError(
+            "there is no Git here, so there are no revisions",
+            hint="`dvc-like status` compares the workspace with its meta files.",
+        )
+    if revision is None and not git.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}", check=False):
+        return None
+    return git.resolve("HEAD" if revision is None else revision)
+
+
+def select_at(
+    project: Project, root: Dir, named: tuple[str, ...], revision: str | None, failures: list[DvcLikeError]
+) -> list[Wanted]:
+    """Return what the named paths (none: everything) mean in a revision, or like `select` in the workspace."""
+    if revision is None:
+        return select(project, root, named, failures)
+    commit = commit_of(project, revision)
+    assert commit is not None
+    targets = [target for target in targets_at(project, commit, failures).values() if target is not None]
+    found = []
+    for text in named:
+        hits = [wanted for target in targets for wanted in narrow(target, (project.relative(text),))]
+        if not hits and not failures:
+            failures.append(UsageError(f"{show(text)} is not tracked in {show(revision)}", hint="Check the spelling."))
+        found += hits
+    return found if named else [Wanted(target, target.path) for target in sorted(targets)]
+
+
 def targets_at(project: Project, commit: str, failures: list[DvcLikeError]) -> dict[RelPath, Target | None]:
     """Return the targets of one commit by path, as `walk` finds those of the workspace; None: it cannot be read."""
     assert project.git is not None

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from .. import paths
 from ..digest import Digest
-from ..errors import DataMissing, DvcLikeError, ProjectError, UsageError, gathered
+from ..errors import DataMissing, DvcLikeError, UsageError, gathered
 from ..fsutil import READ_USER, read_all
 from ..meta.tree import LINK
 from ..paths import RelPath, show
@@ -21,7 +21,7 @@ from ._compare import MODIFIED, Comparison, Difference
 from ._content import MAX_TEXT, compare
 from ._session import Session, open_session
 from ._sides import Item
-from ._tracked import Target, narrow, read_target, targets_at, walk
+from ._tracked import Target, commit_of, narrow, read_target, targets_at, walk
 
 MAX_COMPARED = 500  # files of which the content is compared
 
@@ -77,19 +77,6 @@ def diff(
     if wrong and failures is None:
         raise gathered(wrong)
     return Diff(first, second, tuple(found), tuple(sorted(work.missing)))
-
-
-def commit_of(project: Project, revision: str | None) -> str | None:
-    """Return the commit of a revision; of None that of HEAD, or None when there is no commit yet."""
-    git = project.git
-    if git is None:
-        raise ProjectError(
-            "there is no Git here, so there are no revisions",
-            hint="`dvc-like status` compares the workspace with its meta files.",
-        )
-    if revision is None and not git.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}", check=False):
-        return None
-    return git.resolve("HEAD" if revision is None else revision)
 
 
 def _targets_now(
