@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -403,3 +404,92 @@ def test_diff_changes_nothing(tracked: Place) -> None:
     states(tracked, "v1", "HEAD")
     assert (tracked.data(), set(objects_in(tracked.cache))) == (before, objects)
     assert tracked.changes()["data/new"] == "added"
+
+
+@pytest.mark.parametrize("seed", [*range(5), 64])
+def test_the_differences_lead_from_one_side_to_the_other(place: Place, seed: int) -> None:
+    rng = random.Random(seed)
+
+    def shuffle() -> None:
+        """Add, edit, move and remove at random."""
+        for _ in range(rng.randint(1, 12)):
+            there = sorted(path for path in (place / "data").rglob("*"))
+            name = "/".join(rng.choices("abc", k=rng.randint(1, 3)))
+            target = place / "data" / name
+            if rng.random() < 0.6 or not there:
+                if not any(above.is_file() for above in [*target.parents, target]) and not target.is_dir():
+                    place.write({f"data/{name}": rng.choice(["one", "two", "three and more", ""])})
+                continue
+            chosen = rng.choice(there)
+            if rng.random() < 0.5:
+                shutil.rmtree(chosen) if chosen.is_dir() else chosen.unlink()
+            elif not target.exists() and target.parent.is_dir() and chosen not in [target, *target.parents]:
+                chosen.rename(target)
+
+    def files() -> dict[str, bytes]:
+        root = place.root
+        return {
+            path.relative_to(root).as_posix(): path.read_bytes()
+            for path in (place / "data").rglob("*")
+            if path.is_file()
+        }
+
+    def replay(old: dict[str, bytes], new: dict[str, bytes], *revisions: str) -> None:
+        found = dvc_like.diff(place.project, *revisions).differences
+        made, moved = dict(old), dict[str, bytes]()
+        for one in found:
+            if one.old_path is not None:
+                below = [name for name in old if f"{name}/".startswith(f"{one.old_path}/")]
+                moved |= {one.path + name[len(one.old_path) :]: made.pop(name) for name in below}
+            elif one.state == "deleted" and one.entry.kind != "d":
+                del made[one.path]
+        made |= moved
+        for one in found:
+            if one.state == "added" and one.entry.kind != "d":
+                assert one.path not in made
+                made[one.path] = new[one.path]
+            elif one.state == "modified":
+                assert made[one.path] != new[one.path]
+                made[one.path] = new[one.path]
+        assert made == new
+
+    place.write({"data/a/first": "first"})
+    place.add("data")
+    place.save()
+    versions = []
+    for number in range(3):
+        before = files()
+        shuffle()
+        (place / "data").mkdir(exist_ok=True)
+        if number:
+            replay(before, files())
+        place.add("data")
+        place.save()
+        versions.append(files())
+    replay(versions[0], versions[2], "HEAD~2")
+    replay(versions[0], versions[2], "HEAD~2", "HEAD")
+    replay(versions[2], versions[1], "HEAD", "HEAD~1")
+
+
+def test_sizes_of_links_into_the_cache_are_those_of_the_files(place: Place) -> None:
+    place.config("local", cache_type="symlink")
+    place.track({"data/a": "first content", "data/b": "b"})
+    assert (place / "data/a").is_symlink()
+    (place / "data/a").unlink()
+    place.write({"data/a": "second, longer content"})
+    place.add("data")
+    (place / "data/a").rename(place / "data/c")
+    (one, two) = dvc_like.diff(place.project).differences
+    assert ((one.state, one.entry.size), (two.state, two.entry.size)) == (("deleted", 13), ("added", 22))
+
+
+def test_a_listing_that_lies_is_named_and_the_rest_is_compared(tracked: Place, cli: InProcess) -> None:
+    tracked.write({"single": "changed", "data/a/0": "changed"})
+    tracked.add("data", "single")
+    meta = tracked / "data.meta"
+    meta.write_text(meta.read_text().replace("files: 8", "files: 9"))
+    tracked.save()
+    tracked.git("tag", "lie")
+    done = cli("diff", "v1", "lie", code=7)
+    assert "data does not have the size and number of files" in done.err
+    assert "modified  single" in done.out

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -240,3 +242,12 @@ def test_sizes_at_a_revision_and_of_what_is_not_here(pushed: Place, clone: Calla
         usage(copy)
     with pytest.raises(UsageError):
         usage(copy, "src")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such a name")
+def test_names_of_git_that_are_no_text(full: Place, cli: InProcess) -> None:
+    with open(os.fsencode(full.root) + b"/src/\xff\x1b.py", "w") as file:
+        file.write("x")
+    full.save()
+    assert "\\udcff\\x1b.py" in cli("ls", "src").out
+    assert [one["path"] for one in cli("ls", "src", "--json").json["paths"]] == ["src/code.py", "src/\\udcff\x1b.py"]

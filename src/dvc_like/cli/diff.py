@@ -84,9 +84,19 @@ def command(
     a, b = (*revisions, None, None)[:2]
     wrong: list[DvcLikeError] = []
     project = Project.find()
-    found = diff(
-        project, a, b, targets, content=content, allow_missing=hide_missing, failures=wrong, progress=console.progress
-    )
+    try:
+        found = diff(
+            project,
+            a,
+            b,
+            targets,
+            content=content,
+            allow_missing=hide_missing,
+            failures=wrong,
+            progress=console.progress,
+        )
+    except UsageError as error:
+        raise UsageError(error.message, hint=f"{error.hint} Paths go after `--`.") from None
     if console.json and (found.differences or not wrong):
         console.document("diff", _as_json(found))
     sides = f"{show(a) if a is not None else 'HEAD' if found.a else 'nothing'} -> {show(b) if b else 'workspace'}"

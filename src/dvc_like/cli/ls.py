@@ -101,7 +101,7 @@ def _print(console: Console, found: list[Listed], top: str, *, size: bool, show_
 
 def _as_json(one: Listed) -> dict[str, object]:
     return {
-        "path": one.path,
+        "path": one.path.encode("utf-8", "backslashreplace").decode(),  # Git tracks names that are no text
         "kind": KINDS[one.kind],
         "size": one.size,
         "files": one.files,

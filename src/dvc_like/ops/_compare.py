@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from typing import NamedTuple
 
 from ..digest import Digest
-from ..errors import DataMissing, UsageError
+from ..errors import CorruptData, DataMissing, DvcLikeError, UsageError
 from ..meta.tree import FOLDER, LINK, Entry
 from ..paths import RelPath, is_below, parent, show
 from ..progress import Task
@@ -57,6 +57,7 @@ class Comparison:
         self._come: list[tuple[RelPath, Item]] = []
         self._found: list[Difference] = []
         self.missing: set[RelPath] = set()
+        self.failures: list[DvcLikeError] = []
         self.items: dict[RelPath, tuple[Item, Item]] = {}  # both sides of what is modified, by path
 
     def target(self, old: Target | None, new: Target | None, asked: list[RelPath]) -> None:
@@ -119,7 +120,9 @@ class Comparison:
             return item.side.listing()
         except DataMissing:
             self.missing.add(item.path)
-            return None
+        except CorruptData as error:
+            self.failures.append(error)
+        return None
 
     # ---------------------------------------------------------------- what came and went
 
@@ -240,8 +243,14 @@ def _with_moved_folders(found: list[Difference]) -> list[Difference]:
             moved[old] = new
     if not moved:
         return found
-    covered = {*moved, *moved.values()}
-    kept = [one for one in found if not covered.intersection([one.path, *_above(one.path)])]
+    left, entered = set(moved), set(moved.values())
+    kept = []
+    for one in found:
+        before = one.path if one.state == DELETED else one.old_path
+        if before is not None and not left.isdisjoint([before, *_above(before)]):
+            continue
+        if one.state != ADDED or entered.isdisjoint([one.path, *_above(one.path)]):
+            kept.append(one)
     for old, new in moved.items():
         kept.append(come[new]._replace(state=RENAMED, old=gone[old].old, old_path=old, new=gone[old].old))
     return kept

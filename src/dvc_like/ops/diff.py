@@ -70,6 +70,7 @@ def diff(
             except DvcLikeError as error:
                 wrong.append(error)
         found = work.finish()
+        wrong += work.failures
         if content:
             found = _with_content(session, found, work)
     if work.missing and not allow_missing:
