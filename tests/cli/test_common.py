@@ -20,6 +20,10 @@ CALLS = {
     "add": ["add", "data"],
     "commit": ["commit"],
     "status": ["status"],
+    "diff": ["diff"],
+    "log": ["log", "single"],
+    "ls": ["ls"],
+    "du": ["du"],
     "checkout": ["checkout"],
     "fetch": ["fetch"],
     "pull": ["pull"],
@@ -31,6 +35,7 @@ CALLS = {
     "config": ["config", "core.remote"],
     "gc": ["gc", "--workspace"],
     "fsck": ["fsck"],
+    "check-ignore": ["check-ignore", "x.tmp"],
     "root": ["root"],
 }
 #: What was asked for is printed with -q as well.
@@ -40,6 +45,7 @@ ANSWERS = {"remote-list", "remote-default", "config", "root"}
 @pytest.fixture
 def ready(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     place.track({"data/x": "1", "single": "2"})
+    place.write({".dvc-likeignore": "*.tmp\n"})
     place.push()
     monkeypatch.chdir(tmp_path)
     return place
