@@ -251,3 +251,14 @@ def test_names_of_git_that_are_no_text(full: Place, cli: InProcess) -> None:
     full.save()
     assert "\\udcff\\x1b.py" in cli("ls", "src").out
     assert [one["path"] for one in cli("ls", "src", "--json").json["paths"]] == ["src/code.py", "src/\\udcff\x1b.py"]
+
+
+def test_one_entry_is_found_by_its_whole_name(place: Place, cli: InProcess) -> None:
+    place.write({f"data/{name}": name for name in ("a", "b", "ba", "ab", "b.txt", "dvc-like tree 1", "tree 1")})
+    place.write({"data/link": ("link", False, "ab")})
+    place.add("data")
+    for name in ("a", "b", "ba", "tree 1", "link"):
+        (one,) = dvc_like.ls(place.project, place / f"data/{name}")
+        assert one.path == f"data/{name}"
+    for name in ("t", "txt", "1", "dvc-like tree", "f"):
+        cli("ls", f"data/{name}", code=2)

@@ -20,7 +20,7 @@ from ..progress import Task
 from ..workspace.scan import Folder, file_kind, read_content
 from ._session import Session
 from ._tracked import Target
-from ._trees import Measure, load_entry, root_entry
+from ._trees import Measure, load_entry, load_one, root_entry
 from .status import look
 
 _SPOILT = int.from_bytes(NO_SIGNATURE[:8], "little")
@@ -57,6 +57,10 @@ class Past:
         entries = load_entry(self._cache, self._entry, self._path, self._depth)
         self._measure.visit(self._entry, len(entries))
         return {entry.name: entry for entry in entries}
+
+    def entry(self, name: str) -> Entry | None:
+        """Return one of the entries, None when there is none of that name."""
+        return load_one(self._cache, self._entry.digest, self._path, self._depth, name)
 
     def item(self, entry: Entry) -> Item:
         """Return one of the entries as an item."""
@@ -106,6 +110,10 @@ class Now:
             if entry.name not in found and entry.name not in known:
                 found[entry.name] = self._kept[entry.name] = entry
         return found
+
+    def entry(self, name: str) -> Entry | None:
+        """Return one of the entries, None when there is none of that name."""
+        return self.listing().get(name)
 
     def item(self, entry: Entry) -> Item:
         """Return one of the entries as an item."""
@@ -212,6 +220,6 @@ def inside(item: Item | None, path: RelPath) -> Item | None:
         if item.side is None:
             return None
         name = path[len(item.path) + 1 :].partition("/")[0]
-        entry = item.side.listing().get(name)
+        entry = item.side.entry(name)
         item = item.side.item(entry) if entry is not None else None
     return item

@@ -23,12 +23,34 @@ def load(cache: Cache, digest: Digest, path: str, depth: int = 0) -> list[Entry]
 
     Raises `DataMissing` when the tree is not in the cache, `BadTree` or `UnsafePath` when it must not be used.
     """
+    return _parsed(_read(cache, digest, path), digest, path, depth)
+
+
+def load_one(cache: Cache, digest: Digest, path: str, depth: int, name: str) -> Entry | None:
+    """Return one entry of a tree, None when it has no such name; raises as `load` does.
+
+    Only its line is parsed: the folder may hold a million, and history many versions of it.
+    """
+    data = _read(cache, digest, path)
+    at = data.find(f"\t{name}\n".encode())  # the name is the last field, and no field holds a tab
+    if at < 0:
+        return None
+    start = data.rfind(b"\n", 0, at) + 1
+    head = data[: data.find(b"\n") + 1]
+    return _parsed(head + data[start : data.find(b"\n", at) + 1], digest, path, depth)[0]
+
+
+def _read(cache: Cache, digest: Digest, path: str) -> bytes:
     data = cache.read_tree(digest)
     if data is None:
         raise DataMissing(
             f"the listing of {show(path)} ({digest.short}) is not in the cache",
             hint=f"`dvc-like fetch {show(path)}` brings it.",
         )
+    return data
+
+
+def _parsed(data: bytes, digest: Digest, path: str, depth: int) -> list[Entry]:
     label = f"the listing of {show(path)} ({digest.short})"
     if depth > MAX_DEPTH:
         raise BadTree(f"{label} is nested more than {MAX_DEPTH} levels deep")
