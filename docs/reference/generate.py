@@ -47,6 +47,15 @@ RESULTS = {
     "ops.gc": ("Collected", "Garbage"),
     "cache.store": ("Object",),
     "ops.fsck": ("Checked",),
+    "ops.diff": ("Diff",),
+    "ops._compare": ("Difference",),
+    "ops._content": ("Content",),
+    "meta.tree": ("Entry",),
+    "ops.log": ("Event",),
+    "ops.ls": ("Listed",),
+    "ops.du": ("Usage",),
+    "ops.check_ignore": ("PathChecked",),
+    "workspace.ignore": ("Rule",),
 }
 
 

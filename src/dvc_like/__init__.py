@@ -27,6 +27,11 @@ _PUBLIC = {
     "doctor": "ops.doctor",
     "gc": "ops.gc",
     "fsck": "ops.fsck",
+    "diff": "ops.diff",
+    "log": "ops.log",
+    "ls": "ops.ls",
+    "du": "ops.du",
+    "check_ignore": "ops.check_ignore",
 }
 
 __all__ = ["__version__", *_PUBLIC]

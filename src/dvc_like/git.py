@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from .errors import DvcLikeError, ProjectError, UsageError
 from .paths import show
 
 _SAFE = ["--no-optional-locks", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}"]
+
+
+_HEAD = b"\x01commit "  # begins the line of a commit; no line of its changes can begin so
 
 
 class Git:
@@ -60,8 +64,15 @@ class Git:
 
     def is_shallow(self) -> bool:
         """Tell whether history is cut off here."""
-        path = os.path.join(self.common_dir, "shallow")
-        return os.path.exists(path) and os.path.getsize(path) > 0
+        return bool(self.boundary())
+
+    def boundary(self) -> set[str]:
+        """Return the commits behind which history is cut off."""
+        try:
+            with open(os.path.join(self.common_dir, "shallow"), encoding="ascii") as file:
+                return set(file.read().split())
+        except FileNotFoundError:
+            return set()
 
     @staticmethod
     def is_installed() -> bool:
@@ -148,13 +159,13 @@ class Git:
 
     def metas_at(self, commit: str, suffix: str) -> Iterator[tuple[str, bytes]]:
         """Yield (path relative to the project, bytes) of every meta file in a commit."""
+        yield from self.contents([(name, path) for name, path in self.files_at(commit) if path.endswith(suffix)])
+
+    def files_at(self, commit: str) -> list[tuple[str, str]]:
+        """Return (object, path relative to the project) of every file in a commit: no links, no submodules."""
         listed = self.run("ls-tree", "-r", "-z", "--full-tree", commit, "--", *([self.prefix] if self.prefix else []))
-        found = []
-        for line in listed.split(b"\0"):
-            head, _, raw = line.partition(b"\t")
-            if raw.endswith(suffix.encode()) and head[:3] == b"100":  # a file, not a link or a submodule
-                found.append((head.split()[2].decode(), self._relative(raw)))
-        yield from self._contents(found)
+        lines = [line.partition(b"\t") for line in listed.split(b"\0") if line.startswith(b"100")]
+        return [(head.split()[2].decode(), self._relative(raw)) for head, _, raw in lines]
 
     def metas_in_history(self, suffix: str) -> Iterator[tuple[str, bytes]]:
         """Yield (path, bytes) of every version of every meta file.
@@ -178,7 +189,7 @@ class Git:
                 head, _, raw = line.partition(b"\t")
                 if raw.endswith(suffix.encode()) and head.startswith(b"100"):
                     found.add((head.split()[1].decode(), self._relative(raw)))
-        yield from self._contents(sorted(found))
+        yield from self.contents(sorted(found))
 
     def _indexes(self) -> list[str]:
         base = os.path.join(self.common_dir, "worktrees")
@@ -190,7 +201,8 @@ class Git:
         path = raw.decode(errors="surrogateescape")
         return path[len(self.prefix) + 1 :] if self.prefix else path
 
-    def _contents(self, blobs: list[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
+    def contents(self, blobs: list[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
+        """Yield (path, bytes) of objects, given as (object, path), in their order: one process reads them all."""
         if not blobs:
             return
         request = "".join(f"{name}\n" for name, _ in blobs).encode()
@@ -205,6 +217,75 @@ class Git:
             if head[1] == b"blob":
                 yield path, out[end + 1 : end + 1 + size]
             at = end + 1 + size + 1
+
+
+class Commit(NamedTuple):
+    """One commit that touched some paths, seen against one of its `parents`: path -> (object before, object after).
+
+    The paths are relative to the project; an object is empty where there was no file. `date` is ISO 8601.
+    """
+
+    id: str
+    parents: tuple[str, ...]
+    author: str
+    email: str
+    date: str
+    subject: str
+    changes: dict[str, tuple[str, str]]
+
+
+class File(NamedTuple):
+    """A path that Git tracks: its kind (``f``, ``x``, ``l``, or ``d`` for a submodule), and its size where known."""
+
+    path: str
+    kind: str
+    size: int | None
+
+
+def listing(git: Git, commit: str | None, below: str) -> Iterator[File]:
+    """Yield what Git tracks at or below a path, in a commit or (None) in its index; sizes of a commit's only."""
+    place = "/".join(part for part in (git.prefix, below) if part)
+    if commit is not None:
+        out = git.run("ls-tree", "-r", "-l", "-z", "--full-tree", commit, *(["--", place] if place else []))
+    else:
+        out = git.run("ls-files", "-s", "-z", "--full-name", "--", f":(top,literal){place}")
+    kinds = {b"100755": "x", b"120000": "l", b"160000": "d"}
+    for line in out.split(b"\0")[:-1]:
+        head, _, raw = line.partition(b"\t")
+        words = head.split()
+        size = int(words[3]) if commit is not None and words[3].isdigit() else None
+        yield File(git._relative(raw), kinds.get(words[0], "f"), size)
+
+
+def history(git: Git, commit: str, paths: Iterable[str], *, one: bool = False) -> Iterator[Commit]:
+    """Yield the commits that lead to one and touched any of the paths, the newest first; a merge once per parent.
+
+    With `one` only the first of them. The empty path is the whole project.
+    """
+    fields = "%x00".join(("%H", "%P", "%an", "%ae", "%aI", "%s"))
+    out = git.run(
+        "log", "-m", "--root", "--raw", "--no-abbrev", "--no-renames", "--no-ext-diff", "--no-textconv",
+        "--no-show-signature", "--encoding=UTF-8", "-z", f"--format={_HEAD.decode()}{fields}", *(["-1"] if one else []),
+        commit, "--", *[git._literal(path) for path in paths],
+    )  # fmt: skip
+    words = iter(out.split(b"\0"))
+    found: Commit | None = None
+    for word in words:
+        if word.startswith(_HEAD):
+            if found is not None:
+                yield found
+            texts = [word[len(_HEAD) :], *(next(words, b"") for _ in range(5))]
+            name, parents, author, email, date, subject = (text.decode(errors="replace") for text in texts)
+            found = Commit(name, tuple(parents.split()), author, email, date, subject, {})
+        elif found is not None and word.lstrip(b"\n").startswith(b":"):
+            modes = word.strip(b"\n").split()
+            objects = [
+                name.decode() if mode.strip(b":").startswith(b"100") else ""
+                for mode, name in zip(modes[:2], modes[2:4], strict=False)
+            ]
+            found.changes[git._relative(next(words, b""))] = objects[0], objects[1]
+    if found is not None:
+        yield found
 
 
 def _environment(index: str) -> dict[str, str]:

@@ -272,6 +272,24 @@ def checkout_one(lab: Lab, side: str, rounds: int) -> Work:
     lab.do(place, *tool.argv, "checkout", "-q")
 
 
+def looking(lab: Lab, side: str, rounds: int, words: tuple[str, ...]) -> Work:
+    """A command that only looks, at a folder of two versions in which one file differs and nothing is unsaved."""
+    if side == FLOOR:
+        for _ in range(rounds):
+            yield own_status(lab)
+        return
+    tool = lab.tools[side]
+    place, _ = lab.tracked(side, SMALL)
+    lab.commit(place)
+    file = edit(lab, place)
+    lab.do(place, *tool.argv, "add", "-q", "data")
+    lab.commit(place)
+    lab.do(place, *tool.argv, "status")
+    named = [str(file.relative_to(place)) if word == "FILE" else word for word in words]
+    for _ in range(rounds):
+        yield lab.call(place, *tool.argv, *named)
+
+
 def all_jobs(*, clones: bool, scale: float) -> list[Job]:
     """The rows in the order of the table. `clones`: whether copies share blocks on this file system."""
     small = "{files} files of 1-16 KiB"
@@ -349,6 +367,24 @@ def all_jobs(*, clones: bool, scale: float) -> list[Job]:
             checkout_one,
             Budget(1.5, dvc=8),
             SMALL,
+        ),
+        *(
+            Job(
+                f"{name}-100k",
+                f"`{title}`, {{files}} files",
+                "our `status`",
+                partial(looking, words=words),
+                Budget(2),
+                SMALL,
+                against_dvc=False,
+            )
+            for name, title, words in (
+                ("diff", "diff", ("diff",)),
+                ("diff-rev", "diff HEAD~1 HEAD", ("diff", "HEAD~1", "HEAD")),
+                ("log", "log FILE", ("log", "FILE")),
+                ("ls", "ls -R", ("ls", "-R")),
+                ("du", "du", ("du",)),
+            )
         ),
         Job(
             "status-1m",

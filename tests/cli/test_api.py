@@ -18,6 +18,11 @@ PUBLIC = {
     *("__version__", "Project", "Selection", "DvcLikeError", "Progress"),
     *("init", "add", "commit", "status", "checkout", "fetch", "push", "pull", "gc", "fsck"),
     *("remove", "move", "unprotect", "doctor"),
+    "diff",
+    "log",
+    "ls",
+    "du",
+    "check_ignore",
 }
 
 

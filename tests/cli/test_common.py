@@ -20,6 +20,10 @@ CALLS = {
     "add": ["add", "data"],
     "commit": ["commit"],
     "status": ["status"],
+    "diff": ["diff"],
+    "log": ["log", "single"],
+    "ls": ["ls"],
+    "du": ["du"],
     "checkout": ["checkout"],
     "fetch": ["fetch"],
     "pull": ["pull"],
@@ -37,6 +41,7 @@ CALLS = {
     "fsck": ["fsck"],
     "doctor": ["doctor"],
     "completion": ["completion", "fish"],
+    "check-ignore": ["check-ignore", "x.tmp"],
     "root": ["root"],
 }
 #: What brings back the state in which the call succeeds.
@@ -48,6 +53,7 @@ ANSWERS = {"remote-list", "remote-default", "config", "cache-dir", "completion",
 @pytest.fixture
 def ready(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     place.track({"data/x": "1", "single": "2"})
+    place.write({".dvc-likeignore": "*.tmp\n"})
     place.push()
     monkeypatch.chdir(tmp_path)
     return place

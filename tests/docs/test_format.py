@@ -12,7 +12,9 @@ from dvc_like import digest as digests
 from dvc_like.config import Config
 from dvc_like.meta import file, tree
 from dvc_like.ops._store import read_description
+from dvc_like.paths import RelPath
 from dvc_like.remote import pack, packs, refs
+from dvc_like.workspace import ignore
 
 PAGE = Path(__file__).parents[2] / "docs" / "format.md"
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
@@ -30,7 +32,16 @@ def of(language: str) -> list[object]:
 
 
 def test_every_example_is_of_a_kind_that_is_tested_here() -> None:
-    assert {language for _, language, _ in examples()} == {"yaml", "tree", "json", "ini", "idx", "refs", "condemned"}
+    assert {language for _, language, _ in examples()} == {
+        "yaml",
+        "tree",
+        "json",
+        "ini",
+        "idx",
+        "refs",
+        "condemned",
+        "rules",
+    }
 
 
 def test_no_fence_is_left_open() -> None:
@@ -50,6 +61,23 @@ def test_the_keys_of_a_meta_file_stand_in_the_order_they_are_written(text: str) 
     keys = [line.partition(":")[0] for line in text.splitlines()]
     written = file.encode(file.parse(text.encode(), "example.meta")).decode()
     assert [line.partition(":")[0] for line in written.splitlines() if line[0].isalpha()] == keys
+
+
+@pytest.mark.parametrize("text", of("rules"))
+def test_rules_mean_what_the_page_says(text: str) -> None:
+    rules = ignore.parse(text.encode(), RelPath(ignore.NAME))
+    assert [rule.text for rule in rules] == text.splitlines()[1:]
+
+    def left_out(path: str, *, is_folder: bool = False) -> bool:
+        fitting = [rule for rule in rules if rule.fits(path.split("/"), is_folder)]
+        return bool(fitting) and not fitting[-1].negated
+
+    for path in ("x.tmp", "deep/x.tmp", "frames/x.partial", "frames/a/b/x.partial", "a/.cache1"):
+        assert left_out(path), path
+    for path in ("keep.tmp", "deep/keep.tmp", "a/frames/x.partial", "cache1", "scratch"):
+        assert not left_out(path), path
+    assert left_out("scratch", is_folder=True)
+    assert not left_out("a/scratch", is_folder=True)
 
 
 @pytest.mark.parametrize("text", of("tree"))

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -142,7 +143,7 @@ def test_example_of_the_help_can_be_parsed(example: str) -> None:
 
 
 def test_the_table_of_commands_is_whole() -> None:
-    assert {path.stem for path in (SOURCE / "cli").glob("*.py")} >= set(COMMANDS)
+    assert {path.stem.replace("_", "-") for path in (SOURCE / "cli").glob("*.py")} >= set(COMMANDS)
     for name, (place, about) in COMMANDS.items():
         assert place.startswith("dvc_like.cli.")
         assert re.fullmatch(r"[A-Z].{10,60}\.", about), name
@@ -296,6 +297,7 @@ FITS: dict[str, Callable[[Any], bool]] = {
     "boolean or null": lambda value: value is None or isinstance(value, bool),
     "list of strings": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
     "map": lambda value: isinstance(value, dict),
+    "map or null": lambda value: value is None or isinstance(value, dict),
 }
 
 
@@ -370,6 +372,9 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     run("add", "data/frames", "model.bin")
     write("data/frames/day1/a.txt", "changed\n")
     run("status", "--exit-code", code=10)
+    run("diff", "--content")
+    run("ls", "data/frames")
+    run("du")
     run("checkout", code=5)
     run("commit")
     run("remote", "add", "-d", "storage", "../storage")
@@ -402,6 +407,11 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     run("config", "core.autostage", "true", variant="Setting one")
     run("config", "--list", variant="Listing them")
     run("root")
+    write(".dvc-likeignore", "*.tmp\n")
+    run("check-ignore", "x.tmp", "y")
+    for words in (("add", "-A"), ("commit", "-q", "-m", "all")):
+        subprocess.run(["git", *words], check=True)
+    run("log", "data/frames")
     run("completion", "bash")
     run("doctor")
     (repo / ".dvc-like/config.local").write_text("[core]\n\tunknown = 1\n")

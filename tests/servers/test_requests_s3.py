@@ -55,9 +55,7 @@ def fill(place: Place, files: int, folder: int = 100) -> None:
             (where / f"{number}.bin").write_bytes(chance.randbytes(chance.randrange(100, 4000)))
 
 
-def test_ten_thousand_small_files(
-    lab: tuple[Place, Proxy, Callable[[Place], None]], tmp_path: Path, cli: Cli
-) -> None:
+def test_ten_thousand_small_files(lab: tuple[Place, Proxy, Callable[[Place], None]], tmp_path: Path, cli: Cli) -> None:
     """At most 200 requests for push and for pull, at most 3 for a push with nothing to do."""
     place, proxy, use = lab
     fill(place, 10_000)

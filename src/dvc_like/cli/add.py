@@ -23,7 +23,7 @@ from .words import git_hint, human_size, plural
 )
 @click.argument("targets", nargs=-1, required=True)
 @click.option("--glob", is_flag=True, help="TARGETS are patterns; ** reaches into folders.")
-@click.option("-f", "--force", is_flag=True, help="Store everything again; a folder becomes just what is here.")
+@click.option("-f", "--force", is_flag=True, help="Store everything again; a folder becomes what is here, not ignored.")
 @pass_console
 def command(console: Console, targets: tuple[str, ...], glob: bool, force: bool) -> None:
     """Track files and folders, or record their present state.

@@ -52,10 +52,12 @@ COMMON: list[click.Parameter] = [
 ]
 
 
-def command(name: str, *, examples: str = "") -> Callable[[Callable[..., None]], click.Command]:
+def command(
+    name: str, *, examples: str = "", cls: type[click.Command] = click.Command
+) -> Callable[[Callable[..., None]], click.Command]:
     """Make a function a command with the common options after its own; `examples` end its help."""
     epilog = "\b\nExamples:\n" + "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines())
-    make = click.command(name, epilog=epilog if examples else None, context_settings=CONTEXT)
+    make = click.command(name, cls, epilog=epilog if examples else None, context_settings=CONTEXT)
 
     def wrap(function: Callable[..., None]) -> click.Command:
         made: click.Command = make(function)

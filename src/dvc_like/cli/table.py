@@ -11,6 +11,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "add": ("dvc_like.cli.add:command", "Track files and folders, or record their present state."),
     "commit": ("dvc_like.cli.commit:command", "Record the present state of what is tracked already."),
     "status": ("dvc_like.cli.status:command", "Show what differs from what is recorded."),
+    "diff": ("dvc_like.cli.diff:command", "Show what differs between revisions, or to the workspace."),
+    "log": ("dvc_like.cli.log:command", "Show what became of one path, commit by commit."),
+    "ls": ("dvc_like.cli.ls:command", "List what a repository tracks, here or not."),
+    "du": ("dvc_like.cli.du:command", "Show how much tracked folders hold."),
     "checkout": ("dvc_like.cli.checkout:command", "Bring the workspace to what the meta files say."),
     "fetch": ("dvc_like.cli.fetch:command", "Bring data from a remote into the cache."),
     "pull": ("dvc_like.cli.pull:command", "Bring data from a remote into the workspace."),
@@ -25,5 +29,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fsck": ("dvc_like.cli.fsck:command", "Check, and with --repair mend, the cache."),
     "doctor": ("dvc_like.cli.doctor:command", "Show what this is made of, and what is wrong."),
     "completion": ("dvc_like.cli.completion:command", "Print the completion script of a shell."),
+    "check-ignore": ("dvc_like.cli.check_ignore:command", "Show what .dvc-likeignore leaves out, and why."),
     "root": ("dvc_like.cli.root:command", "Print the project's root folder."),
 }

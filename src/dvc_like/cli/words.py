@@ -28,3 +28,7 @@ def git_hint(project: Project, files: Iterable[str]) -> str:
     if not listed or project.git is None or project.config.flag("core.autostage"):
         return ""
     return f"To track the change with Git: git add {listed}"
+
+
+#: The letters for what an entry is.
+KINDS = {"f": "file", "x": "executable", "l": "link", "d": "folder"}

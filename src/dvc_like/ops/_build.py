@@ -287,7 +287,7 @@ class Builder:
                     continue  # the user wrote to it, or removed it, meanwhile: it stays as it is
                 if placed is not None:
                     linked = row.with_signatures({name: trusted_signature(placed.status, time.time_ns())})
-                    self._rows[row_path] = replace(linked, folder_stamp=_stamp_of(folder))
+                    self._rows[row_path] = replace(linked, folder_stamp=NO_SIGNATURE)  # the rename moved it
 
 
 def _refuse_escape(entry: Entry, folder: str, depth: int) -> None:
@@ -296,8 +296,3 @@ def _refuse_escape(entry: Entry, folder: str, depth: int) -> None:
             f"{show(join(folder, entry.name))} links to {show(entry.value)}, outside the dataset",
             hint="Replace the link by what it points to, or make it a relative link inside the dataset.",
         )
-
-
-def _stamp_of(folder: Dir) -> bytes:
-    status = folder.status()
-    return signature(status) if not is_racy(status, time.time_ns()) else NO_SIGNATURE

@@ -20,8 +20,9 @@ from ..locks import lock
 from ..paths import show
 from ..progress import SILENT, Progress, Task
 from ..project import Project
+from ..workspace.ignore import Ignore
 from ..workspace.index import Index
-from ..workspace.scan import Scanner
+from ..workspace.scan import RecordedNames, Scanner
 
 
 class Session:
@@ -49,9 +50,18 @@ class Session:
             Cache(self.project.cache_dir, os.path.join(self.project.shared_tmp, "cache.sqlite"))
         )
 
-    def scanner(self, task: Task | None = None) -> Scanner:
-        """Return a scanner whose clock starts now; it counts the files it sees on `task`."""
-        return Scanner(self.index, f"{self.project.cache_dir}/", time.time_ns(), task)
+    @cached_property
+    def ignore(self) -> Ignore:
+        """What is left out of datasets."""
+        return Ignore(self.root)
+
+    def scanner(self, recorded: RecordedNames | None, task: Task | None = None) -> Scanner:
+        """Return a scanner whose clock starts now; it counts the files it sees on `task`.
+
+        No rule concerns what is `recorded`; with None rules concern all there is.
+        """
+        prefix = f"{self.project.cache_dir}/"
+        return Scanner(self.index, prefix, time.time_ns(), task, ignore=self.ignore, recorded=recorded)
 
     def writer(self) -> Writer:
         """Return a batch of objects on their way into the cache."""

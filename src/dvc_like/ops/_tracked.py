@@ -20,6 +20,8 @@ from ..meta.file import MAX_SIZE, SUFFIX, Meta, parse
 from ..paths import RelPath, is_below, show
 from ..project import FOLDER, Project
 
+_CONFIG = f"{FOLDER}/config"
+
 
 class Target(NamedTuple):
     """A tracked path and what its meta file says."""
@@ -190,6 +192,61 @@ def enclosing(root: Dir, path: RelPath) -> Target | None:
     return None
 
 
+def commit_of(project: Project, revision: str | None) -> str | None:
+    """Return the commit of a revision; of None that of HEAD, or None when there is no commit yet."""
+    git = project.git
+    if git is None:
+        raise ProjectError(
+            "there is no Git here, so there are no revisions",
+            hint="`dvc-like status` compares the workspace with its meta files.",
+        )
+    if revision is None and not git.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}", check=False):
+        return None
+    return git.resolve("HEAD" if revision is None else revision)
+
+
+def select_at(
+    project: Project, root: Dir, named: tuple[str, ...], revision: str | None, failures: list[DvcLikeError]
+) -> list[Wanted]:
+    """Return what the named paths (none: everything) mean in a revision, or like `select` in the workspace."""
+    if revision is None:
+        return select(project, root, named, failures)
+    commit = commit_of(project, revision)
+    assert commit is not None
+    targets = [target for target in targets_at(project, commit, failures).values() if target is not None]
+    found = []
+    for text in named:
+        hits = [wanted for target in targets for wanted in narrow(target, (project.relative(text),))]
+        if not hits and not failures:
+            failures.append(UsageError(f"{show(text)} is not tracked in {show(revision)}", hint="Check the spelling."))
+        found += hits
+    return found if named else [Wanted(target, target.path) for target in sorted(targets)]
+
+
+def targets_at(project: Project, commit: str, failures: list[DvcLikeError]) -> dict[RelPath, Target | None]:
+    """Return the targets of one commit by path, as `walk` finds those of the workspace; None: it cannot be read."""
+    assert project.git is not None
+    found: dict[RelPath, Target | None] = {}
+    folders: set[str] = set()  # what lies below belongs to a dataset, or to another project
+    files = project.git.files_at(commit)
+    folders.update(path[: -len(_CONFIG) - 1] for _, path in files if path.endswith("/" + _CONFIG))
+    metas = [(name, path) for name, path in files if path.endswith(SUFFIX)]
+    for path, data in sorted(project.git.contents(metas), key=lambda one: one[0].count("/")):
+        parts = path.split("/")
+        if not is_ours(data) or any("/".join(parts[:end]) in folders for end in range(1, len(parts))):
+            continue
+        try:
+            name = paths.parse(path[: -len(SUFFIX)])
+            found[name] = None
+            target = found[name] = Target(name, parse(data, path))
+        except DvcLikeError as error:
+            failures.append(error)
+            continue
+        if target.meta.is_folder:
+            folders.add(target.path)
+    return found
+
+
 def at_revisions(project: Project, selection: Selection, failures: list[DvcLikeError] | None = None) -> list[Wanted]:
     """Return what a selection means in other revisions of the repository.
 
@@ -211,7 +268,7 @@ def at_revisions(project: Project, selection: Selection, failures: list[DvcLikeE
                 raise
             failures.append(error)
             continue
-        for wanted in _narrow(target, named):
+        for wanted in narrow(target, named):
             found[(target.meta.digest, target.path, wanted.inside)] = wanted
     return list(found.values())
 
@@ -228,7 +285,8 @@ def _versions(git: Git, selection: Selection) -> Iterator[tuple[str, bytes]]:
         yield from git.metas_at(commit, SUFFIX)
 
 
-def _narrow(target: Target, named: tuple[RelPath, ...]) -> Iterator[Wanted]:
+def narrow(target: Target, named: tuple[RelPath, ...]) -> Iterator[Wanted]:
+    """Yield what the named paths (none: all) mean for a target."""
     if not named:
         yield Wanted(target, target.path)
     for name in named:

@@ -5,15 +5,16 @@ Owns the walk over a dataset that stops at equal subtrees, which `status` and `c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple, Protocol
 
 from ..cache.store import Cache
 from ..digest import Digest
-from ..errors import BadTree, DataMissing, UnsafePath
+from ..errors import BadTree, CorruptData, DataMissing, UnsafePath
 from ..meta.file import Meta
 from ..meta.tree import EXECUTABLE, FILE, FOLDER, LINK, Entry, link_stays_inside, parse
-from ..paths import MAX_DEPTH, RelPath, is_below, join, show
+from ..paths import MAX_DEPTH, RelPath, is_below, join, parent, show
+from ..workspace.index import Row
 from ..workspace.scan import Folder
 
 
@@ -29,12 +30,34 @@ def load(cache: Trees, digest: Digest, path: str, depth: int = 0) -> list[Entry]
 
     Raises `DataMissing` when the tree is not in the cache, `BadTree` or `UnsafePath` when it must not be used.
     """
+    return _parsed(_read(cache, digest, path), digest, path, depth)
+
+
+def load_one(cache: Trees, digest: Digest, path: str, depth: int, name: str) -> Entry | None:
+    """Return one entry of a tree, None when it has no such name; raises as `load` does.
+
+    Only its line is parsed: the folder may hold a million, and history many versions of it.
+    """
+    data = _read(cache, digest, path)
+    at = data.find(f"\t{name}\n".encode())  # the name is the last field, and no field holds a tab
+    if at < 0:
+        return None
+    start = data.rfind(b"\n", 0, at) + 1
+    head = data[: data.find(b"\n") + 1]
+    return _parsed(head + data[start : data.find(b"\n", at) + 1], digest, path, depth)[0]
+
+
+def _read(cache: Trees, digest: Digest, path: str) -> bytes:
     data = cache.read_tree(digest)
     if data is None:
         raise DataMissing(
             f"the listing of {show(path)} ({digest.short}) is not in the cache",
             hint=f"`dvc-like fetch {show(path)}` brings it.",
         )
+    return data
+
+
+def _parsed(data: bytes, digest: Digest, path: str, depth: int) -> list[Entry]:
     label = f"the listing of {show(path)} ({digest.short})"
     if depth > MAX_DEPTH:
         raise BadTree(f"{label} is nested more than {MAX_DEPTH} levels deep")
@@ -70,6 +93,40 @@ def check_totals(entries: list[Entry], size: int, files: int, path: str) -> None
         )
 
 
+class Recorded:
+    """Tells the scanner which names a version has in a folder: no rule of ``.dvc-likeignore`` concerns those."""
+
+    def __init__(self, cache: Cache, path: RelPath, meta: Meta | None) -> None:
+        self._cache = cache
+        self._path = path
+        self._root = root_entry(path, meta) if meta is not None else None
+        self._known: dict[str, dict[str, Entry]] = {}
+
+    def __call__(self, path: RelPath, row: Row | None) -> Collection[str]:
+        """Return the names in a folder; none where the row has them all, or the listing is not here."""
+        entry = self._entry(path)
+        if entry is None or (row is not None and row.tree == entry.value and not row.absent):
+            return ()
+        return self._names(entry, path)
+
+    def _entry(self, path: RelPath) -> Entry | None:
+        if path == self._path:
+            found = self._root
+        else:
+            above = self._entry(parent(path))
+            found = self._names(above, parent(path)).get(path.rpartition("/")[2]) if above is not None else None
+        return found if found is not None and found.kind == FOLDER else None
+
+    def _names(self, entry: Entry, path: RelPath) -> dict[str, Entry]:
+        if path not in self._known:
+            depth = path.count("/") - self._path.count("/")
+            try:
+                self._known[path] = {one.name: one for one in load(self._cache, entry.digest, path, depth)}
+            except (DataMissing, CorruptData):
+                self._known[path] = {}  # whoever needs it says so
+        return self._known[path]
+
+
 UNFOLD_FREELY = 1_000_000  # names
 UNFOLD_TIMES = 100
 
@@ -83,7 +140,7 @@ class Pair(NamedTuple):
     folder: Folder | None
 
 
-class _Measure:
+class Measure:
     """Sees to it that a walk ends: a few small listings that name each other twice would unfold without end.
 
     A dataset may unfold to a million names, or to a hundred times as many as its different listings hold. It is
@@ -144,14 +201,14 @@ def pairs(
     depth: int = 0,
     *,
     absent: bool = True,
-    measure: _Measure | None = None,
+    measure: Measure | None = None,
 ) -> Iterator[Pair]:
     """Walk a dataset and its workspace together, parents first; subtrees that are in step are not visited.
 
     Only what lies on the way to `inside`, or below it, is visited; without `absent`, not what the workspace lacks.
     Raises `BadTree` for a dataset that a few listings unfold to past any measure.
     """
-    measure = measure or _Measure(cache, path, entry)
+    measure = measure or Measure(cache, path, entry)
     if not (is_below(path, inside) or is_below(inside, path)):
         return
     if entry is not None and in_step(entry, folder):

@@ -24,11 +24,12 @@ from ..paths import RelPath, join, show
 from ..progress import SILENT, Progress
 from ..project import Project
 from ..workspace import gitignore
+from ..workspace.ignore import Rule
 from ..workspace.leftovers import sweep
 from ._build import Builder
 from ._session import Session, explained, open_session
 from ._tracked import Target, enclosing, select, walk
-from ._trees import load
+from ._trees import Recorded, load
 
 
 class Added(NamedTuple):
@@ -49,8 +50,9 @@ def add(
 ) -> list[Added]:
     """Track files and folders, or record the present state of tracked ones.
 
-    A path inside a tracked folder updates only that path. With `force` everything is stored again, and a folder
-    becomes exactly what is in the workspace. All targets are tried; the worst failure is raised at the end.
+    A path inside a tracked folder updates only that path. With `force` everything is stored again, a folder
+    becomes exactly what is in the workspace and not ignored, and a path that is ignored may be named.
+    All targets are tried; the worst failure is raised at the end.
     """
     if isinstance(targets, str | os.PathLike):
         targets = [targets]  # one path is as good as a list of one
@@ -61,6 +63,10 @@ def add(
         raise UsageError("nothing to add: name at least one file or folder")
     with open_session(project, progress, worktree=True, cache="shared") as session:
         wanted = [(text, project.relative(text)) for text in typed]
+        if glob and not force:
+            wanted = [
+                (text, path) for text, path in wanted if _ignoring(session, enclosing(session.root, path), path) is None
+            ]
         return _add_all(session, wanted, [], force=force)
 
 
@@ -92,7 +98,7 @@ def _add_all(
     sound: list[_Job] = []
     for text, path in wanted:
         try:
-            sound.append(_check(session, text, path))
+            sound.append(_check(session, text, path, force=force))
         except DvcLikeError as error:
             failures.append(error)
     _refuse_overlap(sound)
@@ -105,7 +111,7 @@ def _add_all(
             try:
                 if earlier is not None:
                     writer.flush()  # the trees made so far are read again
-                entry = _build(session, builder, job, earlier)
+                entry = _build(session, builder, job, earlier, force=force)
             except (DvcLikeError, OSError) as error:
                 failures.append(explained(error, "Nothing was recorded for it."))
                 continue
@@ -142,7 +148,7 @@ class _Done(NamedTuple):
     stored: int
 
 
-def _check(session: Session, text: str, path: RelPath) -> _Job:
+def _check(session: Session, text: str, path: RelPath, *, force: bool) -> _Job:
     """Return what is to be done for a path, or raise why it cannot be tracked."""
     root = session.root
     if not path:
@@ -156,6 +162,12 @@ def _check(session: Session, text: str, path: RelPath) -> _Job:
             return _Job(path, holder, None)
         raise UsageError(
             f"{show(text)} does not exist", hint="Check the spelling; paths are seen from the current folder."
+        )
+    rule = None if force else _ignoring(session, holder, path)
+    if rule is not None:
+        raise UsageError(
+            f"{show(text)} is ignored by {show(rule.source)}, line {rule.line}: {show(rule.text)}",
+            hint="Add it with --force, or change the rule.",
         )
     if stat.S_ISLNK(status.st_mode) and holder is None:
         raise UnsafePath(
@@ -178,6 +190,21 @@ def _check(session: Session, text: str, path: RelPath) -> _Job:
     return _Job(path, holder, status)
 
 
+def _ignoring(session: Session, holder: Target | None, path: RelPath) -> Rule | None:
+    """Return the rule that keeps a path out; None where there is none, or the path is recorded already."""
+    if path == (holder.path if holder is not None else ""):
+        return None
+    status = _lstat(session.root, path)
+    is_folder = status is not None and stat.S_ISDIR(status.st_mode)
+    rule = session.ignore.cause(path, is_folder, holder.path if holder is not None else "")
+    if rule is None or rule.negated:
+        return None
+    recorded = holder is not None and path.rpartition("/")[2] in Recorded(session.cache, *holder)(
+        paths.parent(path), None
+    )
+    return None if recorded else rule
+
+
 def _lstat(root: Dir, path: RelPath) -> os.stat_result | None:
     try:
         with root.descend(paths.parent(path)) as folder:
@@ -193,27 +220,31 @@ def _refuse_overlap(jobs: list[_Job]) -> None:
             raise UsageError(f"{show(second)} lies in {show(first)}: add one of them")
 
 
-def _build(session: Session, builder: Builder, job: _Job, earlier: _Done | None) -> Entry:
+def _build(session: Session, builder: Builder, job: _Job, earlier: _Done | None, *, force: bool) -> Entry:
     """Store one job's data; return the entry of its target. `earlier` is what this run made of it already."""
     if job.holder is not None and job.path != job.holder.path:
         root_tree = earlier.entry.digest if earlier is not None else job.holder.meta.digest
-        return _build_inside(session, builder, job, job.holder, root_tree)
+        return _build_inside(session, builder, job, job.holder, root_tree, force=force)
     assert job.status is not None
     with session.root.descend(paths.parent(job.path)) as parent:
         name = job.path.rpartition("/")[2]
         if not stat.S_ISDIR(job.status.st_mode):
             builder.task.expect(files=1, size=job.status.st_size)
-            return builder.file(parent, session.scanner().file(parent, job.path))
+            return builder.file(parent, session.scanner(None).file(parent, job.path))
+        # What is new to us, or to be just what is here, has nothing recorded that rules would not concern.
+        recorded = None if force or job.holder is None else Recorded(session.cache, *job.holder)
         base = job.holder.meta.digest if job.holder is not None and job.holder.meta.is_folder else None
         with parent.sub(name) as folder:
-            seen = session.scanner().folder(folder, job.path)
+            seen = session.scanner(recorded).folder(folder, job.path)
             builder.expect(seen)
             # Where the cache was emptied, nothing that the index says is stored is.
             emptied = seen.row is not None and not session.cache.has_tree(Digest(seen.row.tree))
             return builder.folder(folder, seen, base, distrust=emptied)
 
 
-def _build_inside(session: Session, builder: Builder, job: _Job, holder: Target, root_tree: Digest) -> Entry:
+def _build_inside(
+    session: Session, builder: Builder, job: _Job, holder: Target, root_tree: Digest, *, force: bool
+) -> Entry:
     """Store one path of a tracked folder and mend the trees above it."""
     if not holder.meta.is_folder:
         raise UsageError(f"{show(holder.path)} is tracked as a file")
@@ -235,7 +266,8 @@ def _build_inside(session: Session, builder: Builder, job: _Job, holder: Target,
         with session.root.descend(paths.parent(job.path)) as parent:
             if stat.S_ISDIR(job.status.st_mode):
                 with parent.sub(inner[-1]) as folder:
-                    seen = session.scanner().folder(folder, job.path)
+                    recorded = None if force else Recorded(session.cache, *holder)
+                    seen = session.scanner(recorded).folder(folder, job.path)
                     changed = builder.folder(folder, seen, base, len(inner))
             else:
                 changed = builder.entry(parent, job.path, len(inner) - 1)

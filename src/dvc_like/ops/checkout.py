@@ -29,7 +29,7 @@ from ._apply import Applier, FolderPlan
 from ._guard import Guard, judge, judge_recorded
 from ._session import Session, explained, open_session
 from ._tracked import Target, Wanted, select
-from ._trees import Pair, pairs, root_entry
+from ._trees import Pair, Recorded, pairs, root_entry
 from .status import look, refuse_unknown, same_content
 
 
@@ -194,7 +194,7 @@ def _remove_orphans(session: Session, applier: Applier, targets: set[RelPath]) -
                 session.index.drop(path)
             elif stat.S_ISDIR(parent.lstat(name).st_mode):
                 with parent.sub(name) as here:
-                    seen = session.scanner().folder(here, path)
+                    seen = session.scanner(Recorded(session.cache, path, None)).folder(here, path)
                 plan = Plan(Target(path, Meta(Digest(row.tree), row.size, row.files)), path, seen)
                 for pair in pairs(session.cache, path, None, seen, path):
                     _plan_folder(session, plan, pair, relink=False)
@@ -202,7 +202,7 @@ def _remove_orphans(session: Session, applier: Applier, targets: set[RelPath]) -
                     continue  # not all of it is safe in the cache: it stays
                 applier.remove(parent, path, seen, plan.folders)
             else:
-                seen = session.scanner().file(parent, path)
+                seen = session.scanner(None).file(parent, path)
                 row = seen.row or row  # a file that was only touched has another signature now
                 if seen.clean and session.cache.ensure(Digest(row.tree)):
                     applier.remove_file(parent, path, row.signature(0))
@@ -271,7 +271,7 @@ def _make_room(session: Session, plan: Plan) -> None:
                 return
             if is_folder:
                 with parent.sub(name) as here:
-                    plan.other = session.scanner().folder(here, path)
+                    plan.other = session.scanner(Recorded(session.cache, path, None)).folder(here, path)
     except (FileNotFoundError, NotADirectoryError):
         return
     if plan.other is None:
@@ -289,7 +289,7 @@ def _plan_clearing(plan: Plan, path: RelPath, folder: Folder) -> None:
     waiting = [folder]
     while waiting:
         here = waiting.pop()
-        plan.stuck += [join(here.path, name) for name in here.new]
+        plan.stuck += [join(here.path, name) for name in (*here.new, *here.ignored)]
         if here.row is None and not here.new:
             plan.stuck.append(RelPath(here.path))
         waiting += here.folders.values()

@@ -24,7 +24,7 @@ from ..workspace.scan import Folder, file_kind, missing, read_content, trusted_s
 from ._on_remote import OnRemote, on_remotes
 from ._session import Session, open_session
 from ._tracked import Target, Wanted, select
-from ._trees import Pair, load_entry, pairs, root_entry
+from ._trees import Pair, Recorded, load_entry, pairs, root_entry
 
 MODIFIED, ADDED, DELETED, ABSENT = "modified", "added", "deleted", "absent"
 
@@ -112,6 +112,7 @@ def refuse_unknown(session: Session, wanted: Wanted, seen: Folder) -> None:
     path = wanted.target.path
     for depth, name in enumerate(parts):
         names = {*here.same, *here.changed, *here.new, *here.gone, *here.lost} if here is not None else set()
+        names.update(here.ignored if here is not None else ())
         in_workspace = name in names or (here is not None and name in here.folders)
         if entry is not None and entry.kind == FOLDER:
             try:
@@ -143,12 +144,13 @@ def look(session: Session, target: Target, task: Task | None = None) -> tuple[Fo
         parent = session.root.descend(paths.parent(target.path))
     except (FileNotFoundError, NotADirectoryError):
         return missing(target.path, row), None
+    scanner = session.scanner(Recorded(session.cache, target.path, target.meta), task)
     try:
         if not target.meta.is_folder:
-            return session.scanner(task).file(parent, target.path), parent
+            return scanner.file(parent, target.path), parent
         try:
             with parent.sub(name) as folder:
-                return session.scanner(task).folder(folder, target.path), parent
+                return scanner.folder(folder, target.path), parent
         except (FileNotFoundError, NotADirectoryError):
             return missing(target.path, row), parent
     except BaseException:

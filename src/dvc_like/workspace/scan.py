@@ -10,16 +10,21 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from .. import digest as digests
 from ..errors import UnsafePath
 from ..fsutil import CHUNK, NO_SIGNATURE, READ_USER, Dir, is_racy, is_temp, signature, untrusted
-from ..paths import MAX_DEPTH, check_name, join, show
+from ..paths import MAX_DEPTH, RelPath, check_name, join, show
 from ..progress import Task
+from .ignore import Ignore
 from .index import NO_FINGERPRINT, Index, Row
 
 FILE, EXECUTABLE, LINK = "f", "x", "l"
+
+#: Gets a folder and its row; returns the names that the version in the workspace has there and the row may lack.
+RecordedNames = Callable[[RelPath, "Row | None"], Collection[str]]
 
 
 @dataclass(slots=True)
@@ -27,8 +32,8 @@ class Folder:
     """One folder (or a tracked single file, as the only name in it) as it is now.
 
     Names of files and links: `same` as the row says, `changed` against it, `new` to it, `gone` although it
-    lists them. `folders` are the subfolders that are there, `lost` those the row lists and that are not. `absent`
-    counts the files at any depth that were never checked out.
+    lists them. `folders` are the subfolders that are there, `lost` those the row lists and that are not. `ignored`
+    are the names that a rule leaves out. `absent` counts the files at any depth that were never checked out.
     """
 
     path: str
@@ -39,6 +44,7 @@ class Folder:
     gone: tuple[str, ...] = ()
     folders: dict[str, Folder] = field(default_factory=dict)
     lost: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     stamp: bytes = NO_SIGNATURE
     racy: bool = False
     clean: bool = True
@@ -46,8 +52,12 @@ class Folder:
 
     @property
     def trusted_stamp(self) -> bytes:
-        """The stamp of the folder itself, to record; spoilt where an entry could come without moving it."""
-        return NO_SIGNATURE if self.racy else self.stamp
+        """The stamp of the folder itself, to record; spoilt where an entry could come without moving it.
+
+        A stamp promises that the row names all there is. What is left out depends on rules that may change, so such
+        a folder has none: then rules need be known only where a folder is listed.
+        """
+        return NO_SIGNATURE if self.racy or self.ignored else self.stamp
 
     @property
     def exists(self) -> bool:
@@ -67,16 +77,33 @@ class Scanner:
 
     `cache_prefix` is the text that links into the cache begin with: such a link stands for its file.
     `now_ns` is the time the scan begins: entries written after it cannot be trusted by their stat.
+
+    `ignore` holds the rules. They concern what is not `recorded` in the version of the workspace: without that
+    (``add --force``), all there is.
     """
 
-    def __init__(self, index: Index, cache_prefix: str, now_ns: int, task: Task | None = None) -> None:
+    def __init__(
+        self,
+        index: Index,
+        cache_prefix: str,
+        now_ns: int,
+        task: Task | None = None,
+        *,
+        ignore: Ignore | None = None,
+        recorded: RecordedNames | None = None,
+    ) -> None:
         self._index = index
         self._cache_prefix = cache_prefix
         self._now = now_ns
         self._task = task
+        self._ignore = ignore
+        self._recorded = recorded
 
     def folder(self, directory: Dir, path: str) -> Folder:
-        """Scan an open folder and all below it."""
+        """Scan an open folder and all below it. It was asked for by name, so rules only concern what is in it."""
+        return self._folder(directory, path, path)
+
+    def _folder(self, directory: Dir, path: str, top: str) -> Folder:
         if path.count("/") > MAX_DEPTH:
             raise UnsafePath(f"{show(path[:80])}... is nested more than {MAX_DEPTH} levels deep")
         row = self._index.get(path)
@@ -84,21 +111,22 @@ class Scanner:
         stamp = signature(status)
         found = Folder(path, row, stamp=stamp, racy=is_racy(status, self._now))
         # A folder whose stamp stands has the names it had; Windows writes the stamp too lazily to rely on.
-        if row is not None and row.folder_stamp == stamp and os.name == "posix":
+        strict = self._ignore is not None and self._recorded is None
+        if row is not None and row.folder_stamp == stamp and os.name == "posix" and not strict:
             names, folders = row.names, row.folders
         else:
-            names, folders = _listing(directory, path)
+            names, folders, found.ignored = _listing(directory, path, self._rules(directory, RelPath(path), top, row))
         self._compare(found, directory, names)
         if self._task is not None:
             self._task.advance(files=len(names))
         for name in folders:
             with directory.sub(name) as below:
-                found.folders[name] = self.folder(below, join(path, name))
+                found.folders[name] = self._folder(below, join(path, name), top)
         if row is not None:
             found.lost = tuple(name for name in row.folders if name not in found.folders)
             if row.folder_stamp != stamp and names == row.names and folders == row.folders:
                 row = self._index.get(path)  # the comparison may have refreshed it
-                if row is not None and not found.racy:
+                if row is not None and found.trusted_stamp == stamp:
                     self._refresh(found, _with_stamp(row, stamp))
         found.clean = (
             row is not None
@@ -108,6 +136,27 @@ class Scanner:
         )
         found.absent = (row.absent if row is not None else 0) + sum(sub.absent for sub in found.folders.values())
         return found
+
+    def _rules(self, directory: Dir, path: RelPath, top: str, row: Row | None) -> Callable[[str, bool], bool] | None:
+        """Return what tells whether a name in a folder is left out; None when no rule concerns it."""
+        ignore, recorded = self._ignore, self._recorded
+        if ignore is None or not ignore.concerns(path, directory):
+            return None
+        cause = ignore.cause(path, True, top) if path != top else None
+        out = cause is not None and not cause.negated  # the folder itself: kept only for what is recorded in it
+        known: Collection[str] = {*row.names, *row.folders} if recorded is not None and row is not None else ()
+        also: Collection[str] | None = None if recorded is not None else ()
+
+        def left_out(name: str, is_folder: bool) -> bool:
+            nonlocal also
+            if name in known or not (out or ignore.ignores(join(path, name), is_folder)):
+                return False
+            if also is None:
+                assert recorded is not None
+                also = recorded(path, row)
+            return name not in also
+
+        return left_out
 
     def file(self, parent: Dir, path: str) -> Folder:
         """Scan a tracked single file in its open folder."""
@@ -185,23 +234,30 @@ def _with_stamp(row: Row, stamp: bytes) -> Row:
     return replace(row, folder_stamp=stamp)
 
 
-def _listing(directory: Dir, path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    names, folders = [], []
+def _listing(
+    directory: Dir, path: str, left_out: Callable[[str, bool], bool] | None
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return the names of files and links, of folders, and of what is left out. Those may be any kind of thing."""
+    names, folders, ignored = [], [], []
     for entry in directory.entries():
         name = entry.name
         if is_temp(name):
+            continue
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if left_out is not None and left_out(name, is_folder):
+            ignored.append(name)
             continue
         try:
             check_name(name)
         except UnsafePath as error:
             raise UnsafePath(f"{show(join(path, name))}: {error.message}", hint=error.hint) from None
-        if entry.is_dir(follow_symlinks=False):
+        if is_folder:
             folders.append(name)
         else:
             if not (entry.is_file(follow_symlinks=False) or entry.is_symlink()):
                 refuse_special(directory.lstat(name), join(path, name))
             names.append(name)
-    return tuple(sorted(names)), tuple(sorted(folders))
+    return tuple(sorted(names)), tuple(sorted(folders)), tuple(sorted(ignored))
 
 
 def refuse_special(status: os.stat_result, path: str) -> None:

@@ -1,0 +1,53 @@
+"""`check-ignore`: which rule of which `.dvc-likeignore` keeps a path out of datasets."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ..fsutil import Dir
+from ..paths import RelPath, parent
+from ..project import Project
+from ..workspace.ignore import Ignore, Rule
+from ._tracked import enclosing
+
+
+class PathChecked(NamedTuple):
+    """One path as it was typed, and the rule that decides about it or a folder it lies in; None: no rule does."""
+
+    typed: str
+    path: RelPath
+    rule: Rule | None
+
+    @property
+    def ignored(self) -> bool:
+        """Tell whether it is left out."""
+        return self.rule is not None and not self.rule.negated
+
+
+def check_ignore(project: Project, named: Iterable[str | os.PathLike[str]]) -> list[PathChecked]:
+    """Say of each path, be it there or not, which rule concerns it; one that ends with ``/`` is a folder.
+
+    Only the rules are asked: what a dataset has already stays in it whatever they say, and a target is a target.
+    """
+    found = []
+    with Dir.open_root(project.root) as root:
+        ignore = Ignore(root)
+        for one in named:
+            text = os.fspath(one)
+            path = project.relative(text)
+            holder = enclosing(root, path) if path else None
+            top = holder.path if holder is not None else ""
+            is_folder = text.endswith(("/", os.sep)) or _is_folder(root, path)
+            found.append(PathChecked(text, path, ignore.cause(path, is_folder, top) if path != top else None))
+    return found
+
+
+def _is_folder(root: Dir, path: RelPath) -> bool:
+    try:
+        with root.descend(parent(path)) as folder:
+            return stat.S_ISDIR(folder.lstat(path.rpartition("/")[2]).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
