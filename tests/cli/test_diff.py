@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import shutil
+import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -505,3 +507,42 @@ def test_what_only_went_to_another_target_is_no_difference(tracked: Place) -> No
     tracked.save()
     found = states(tracked, "v1", "HEAD")
     assert found == {"data/b/1": "modified", "data/link": "deleted", "data/hollow": "deleted", "data": "deleted"}
+
+
+def test_of_equal_files_those_that_kept_their_name_are_paired_first(place: Place) -> None:
+    place.track({f"data/old/{n}": "same" for n in range(3)} | {"data/old/other": "x"})
+    place.write({"data/new/a": None, "data/new/b": None})
+    for before, after in (("0", "b/0"), ("1", "b/1"), ("2", "a/2b")):
+        (place / "data/old" / before).rename(place / "data/new" / after)
+    assert {path: state for path, state in states(place).items() if state != "added"} == {
+        "data/new/a/2b": "renamed data/old/2",
+        "data/new/b/0": "renamed data/old/0",
+        "data/new/b/1": "renamed data/old/1",
+    }
+
+
+def test_pairing_equal_files_takes_time_in_proportion(place: Place) -> None:
+    def calls(number: int) -> int:
+        """Count the calls that it takes to see that many equal files move, while one stays."""
+        place.write({f"data/old/{n:04}": "same" for n in range(number)})
+        place.add("data")
+        place.save()
+        (place / f"data/new{number}").mkdir()
+        for n in range(1, number):
+            (place / f"data/old/{n:04}").rename(place / f"data/new{number}/x{n:04}")
+        place.add("data")
+        counted = 0
+
+        def count(_frame: object, event: str, _argument: object) -> None:
+            nonlocal counted
+            counted += event in ("call", "c_call")
+
+        sys.setprofile(count)
+        try:
+            found = dvc_like.diff(place.project)
+        finally:
+            sys.setprofile(None)
+        assert Counter(one.state for one in found.differences)["renamed"] == number - 1
+        return counted
+
+    assert calls(800) < 3 * calls(400)

@@ -6,7 +6,7 @@ Owns `Difference`. Equal subtrees are not read; what cannot be compared, since i
 from __future__ import annotations
 
 import heapq
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from typing import NamedTuple
 
 from ..digest import Digest
@@ -145,7 +145,7 @@ class Comparison:
         files: tuple[list[tuple[RelPath, Item]], list[tuple[RelPath, Item]]] = ([], [])
         heap: list[tuple[int, RelPath, int, RelPath, Item]] = []
         waiting: tuple[dict[tuple[str, RelPath], tuple[RelPath, Item]], ...] = ({}, {})
-        equal: tuple[dict[str, list[RelPath]], ...] = (defaultdict(list), defaultdict(list))
+        equal: tuple[dict[str, deque[RelPath]], ...] = (defaultdict(deque), defaultdict(deque))
 
         def put(number: int, target: RelPath, item: Item) -> None:
             if not item.is_folder:
@@ -167,13 +167,13 @@ class Comparison:
             if value and item.entry.files:
                 if waiting[number].pop((value, path), None) is None:
                     continue  # it moved
-                others = [one for one in equal[1 - number][value] if (value, one) in waiting[1 - number]]
-                other = path if path in others else next(iter(others), None)
-                if other == path:
-                    del waiting[1 - number][value, path]
+                if waiting[1 - number].pop((value, path), None) is not None:
                     continue  # it only went from one target to another
-                if other is not None:
-                    pair = (target, item), waiting[1 - number].pop((value, other))
+                others = equal[1 - number][value]
+                while others and (value, others[0]) not in waiting[1 - number]:
+                    others.popleft()
+                if others:
+                    pair = (target, item), waiting[1 - number].pop((value, others.popleft()))
                     (_, old), (new_target, new) = pair if number == 0 else pair[::-1]
                     self._found.append(Difference(new.path, RENAMED, new_target, old.entry, new.entry, old.path))
                     continue
@@ -193,25 +193,33 @@ class Comparison:
                 self._compare(target, before[item.path], item)
         gone = [one for one in gone if one[1].path not in stayed]
         come = [one for one in come if one[1].path not in stayed]
-        by_value: dict[str, list[Item]] = defaultdict(list)
+        waiting: dict[tuple[str, str], deque[Item]] = defaultdict(deque)  # by content and name, and by content alone
         sizes: dict[int, str] = {}  # of what went, with the algorithm it is named by
         for _, item in gone:
             if item.entry.kind != LINK and item.entry.size:
-                by_value[item.entry.value].append(item)
+                waiting[item.entry.value, item.path.rpartition("/")[2]].append(item)
+                waiting[item.entry.value, ""].append(item)
                 sizes[item.entry.size] = Digest(item.entry.value).algorithm
-        moved: set[RelPath] = set()
-        for target, item in sorted(come, key=lambda one: one[1].path):
+        come.sort(key=lambda one: one[1].path)
+        for at, (target, item) in enumerate(come):
             if not item.entry.value and item.entry.size in sizes:
-                item = settled(self._session, item, sizes[item.entry.size])
-            others = by_value.get(item.entry.value, [])
-            name = item.path.rpartition("/")[2]
-            old = next((one for one in others if one.path.rpartition("/")[2] == name), others[0] if others else None)
-            if old is None:
-                self._single(1, target, item)
-                continue
-            others.remove(old)
-            moved.add(old.path)
-            self._found.append(Difference(item.path, RENAMED, target, old.entry, item.entry, old.path))
+                come[at] = target, settled(self._session, item, sizes[item.entry.size])
+        moved: set[RelPath] = set()
+        for named in (True, False):  # who kept the name goes first: a thousand files may be equal
+            left = []
+            for target, item in come:
+                alike = waiting.get((item.entry.value, item.path.rpartition("/")[2] if named else ""))
+                while alike and alike[0].path in moved:
+                    alike.popleft()
+                if not alike:
+                    left.append((target, item))
+                    continue
+                old = alike.popleft()
+                moved.add(old.path)
+                self._found.append(Difference(item.path, RENAMED, target, old.entry, item.entry, old.path))
+            come = left
+        for target, item in come:
+            self._single(1, target, item)
         for target, item in gone:
             if item.path not in moved:
                 self._single(0, target, item)
