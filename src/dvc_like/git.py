@@ -74,24 +74,6 @@ class Git:
         except FileNotFoundError:
             return set()
 
-    @staticmethod
-    def is_installed() -> bool:
-        """Tell whether git can be run at all."""
-        import shutil
-
-        return shutil.which("git") is not None
-
-    @classmethod
-    def version(cls) -> str:
-        """Return the version of git that is run. Raises `ProjectError` when there is none."""
-        return cls(os.curdir, "", "", "").run("--version").decode(errors="replace").strip().rpartition("version ")[2]
-
-    def ignores(self, paths: Iterable[str]) -> list[str]:
-        """Return which of the paths (relative to the project, without odd characters) Git ignores."""
-        full = {f"{self.prefix}/{path}" if self.prefix else path: path for path in paths}
-        listed = self.run("check-ignore", "--no-index", "-z", "--stdin", stdin="\0".join(full).encode(), check=False)
-        return [full[name] for name in listed.decode(errors="surrogateescape").split("\0") if name in full]
-
     def run(self, *arguments: str, stdin: bytes | None = None, check: bool = True, index: str = "") -> bytes:
         """Run git at the top of the worktree; return its output. Raises `DvcLikeError` when it fails.
 
@@ -217,6 +199,25 @@ class Git:
             if head[1] == b"blob":
                 yield path, out[end + 1 : end + 1 + size]
             at = end + 1 + size + 1
+
+
+def is_installed() -> bool:
+    """Tell whether git can be run at all."""
+    import shutil
+
+    return shutil.which("git") is not None
+
+
+def version() -> str:
+    """Return the version of git that is run. Raises `ProjectError` when there is none."""
+    return Git(os.curdir, "", "", "").run("--version").decode(errors="replace").strip().rpartition("version ")[2]
+
+
+def ignores(git: Git, paths: Iterable[str]) -> list[str]:
+    """Return which of the paths (relative to the project, without odd characters) Git ignores."""
+    full = {f"{git.prefix}/{path}" if git.prefix else path: path for path in paths}
+    listed = git.run("check-ignore", "--no-index", "-z", "--stdin", stdin="\0".join(full).encode(), check=False)
+    return [full[name] for name in listed.decode(errors="surrogateescape").split("\0") if name in full]
 
 
 class Commit(NamedTuple):

@@ -15,6 +15,7 @@ import xxhash
 from ..digest import Digest
 from ..errors import DvcLikeError
 from ..fsutil import Dir
+from ..git import is_installed
 from ..project import Project
 from ..remote import refs
 from ..remote.refs import Ref, Root
@@ -31,7 +32,7 @@ def publish(session: Session, store: Store, seen: Seen, without: set[Digest]) ->
     file is another than the last time.
     """
     project = session.project
-    if project.git is not None and not project.git.is_installed():
+    if project.git is not None and not is_installed():
         session.progress.note("git is not installed: what this clone needs was not published on the remote")
         return
     here = [target for target in _workspaces(session) if target.meta.digest not in without]
