@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +37,17 @@ def test_a_file_gets_a_meta_file_an_ignore_line_and_an_object(place: Place, cli:
 def test_a_file_in_the_root_names_the_root_ignore_file(place: Place, cli: Cli) -> None:
     place.write({"demo.txt": "x"})
     assert "git add demo.txt.meta .gitignore" in cli("add", "demo.txt").out
+
+
+@pytest.mark.parametrize("below", ["", "a folder/deep"])
+def test_what_it_says_to_type_works_from_any_folder(place: Place, cli: Cli, below: str) -> None:
+    names = ["a folder/deep/it's.txt", "a folder/$HOME", "- odd [x]*.txt", ":(top)x", "été"]
+    place.write(dict.fromkeys(names, "x"))
+    done = cli("add", "--", *(place / name for name in names), cwd=place / below)
+    typed = done.out.splitlines()[-1].partition(": ")[2]
+    subprocess.run(["sh", "-c", typed], cwd=place / below, check=True)
+    staged = place.git("diff", "--cached", "--name-only", "-z").split("\0")
+    assert {f"{name}.meta" for name in names} <= {*staged}
 
 
 def test_git_ignores_what_was_added(place: Place) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import posixpath
 from collections.abc import Iterable
 
 from ..paths import show
@@ -23,11 +25,19 @@ def plural(number: int, noun: str) -> str:
 
 
 def git_hint(project: Project, files: Iterable[str]) -> str:
-    """Return how to tell Git of changed meta files; empty where Git is not used, or told already."""
-    listed = " ".join(map(show, dict.fromkeys(files)))
-    if not listed or project.git is None or project.config.flag("core.autostage"):
+    """Return how to tell Git of changed meta files; empty where Git is not used, or told already.
+
+    It can be pasted into a shell: paths are seen from the current folder, and quoted where a shell needs that.
+    """
+    names = list(dict.fromkeys(files))
+    if not names or project.git is None or project.config.flag("core.autostage"):
         return ""
-    return f"To track the change with Git: git add {listed}"
+    import shlex
+
+    here = os.path.relpath(project.root).replace(os.sep, "/")
+    listed = [name if here == "." else posixpath.normpath(f"{here}/{name}") for name in names]
+    words = [shlex.quote(show(f"./{name}" if name[0] in "-:" else name)) for name in listed]
+    return f"To track the change with Git: git add {' '.join(words)}"
 
 
 #: The letters for what an entry is.
