@@ -112,6 +112,13 @@ def test_what_was_never_added_stays_also_with_force(tracked: Place, cli: Cli) ->
     assert {name for name in tracked.data() if name.startswith("data/")} == {"data/sub", "data/sub/mine"}
 
 
+def test_what_is_ignored_stays_and_is_counted(tracked: Place, cli: Cli) -> None:
+    tracked.write({".dvc-likeignore": "*.tmp\nlogs/\n", "data/sub/b.tmp": "1", "data/logs/l": "2"})
+    done = cli("remove", "--outs", "data", "--json").json
+    assert done["targets"][0]["left"] == ["data/logs", "data/sub/b.tmp"]
+    assert set(tracked.data("data")) == {"sub", "sub/b.tmp", "logs", "logs/l"}
+
+
 def test_outs_of_empty_folders(place: Place, cli: Cli) -> None:
     place.track({"data/none": None, "data/nothing/at/all": None})
     cli("remove", "--outs", "data")
@@ -153,8 +160,11 @@ def test_what_is_no_target(tracked: Place, cli: Cli, tmp_path: Path) -> None:
     cli("remove", "nope", code=2)
     cli("remove", "--force", "data", code=2)
     assert "outside the project" in cli("remove", tmp_path / "x", code=2).err
-    cli("remove", "nope", "other", code=2)
+    done = cli("remove", "nope", "other", code=2)
     assert "other" not in tracked.states(), "the others are done"
+    assert "no longer tracked  other" in done.out
+    assert "git add other.meta" in done.out
+    assert [one["path"] for one in cli("remove", "single", "nope", "--json", code=2).json["targets"]] == ["single"]
     with pytest.raises(UsageError):
         dvc_like.remove(tracked.project, [])
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ..ops.remove import remove
+from ..errors import DvcLikeError, gathered
+from ..ops.remove import Removal, remove
 from ..paths import show
 from ..project import Project
 from .command import command as make_command
@@ -33,7 +34,15 @@ def command(console: Console, targets: tuple[str, ...], outs: bool, force: bool)
     if force and not outs:
         raise click.UsageError("--force is for --outs: without it no data is removed")
     project = Project.find()
-    done = remove(project, targets, outs=outs, force=force, progress=console.progress)
+    wrong: list[DvcLikeError] = []
+    done = remove(project, targets, outs=outs, force=force, failures=wrong, progress=console.progress)
+    if done.targets or not wrong:
+        _report(console, project, done, outs=outs)
+    if wrong:
+        raise gathered(wrong)
+
+
+def _report(console: Console, project: Project, done: Removal, *, outs: bool) -> None:
     console.document(
         "remove",
         {

@@ -51,19 +51,21 @@ def remove(
     *,
     outs: bool = False,
     force: bool = False,
+    failures: list[DvcLikeError] | None = None,
     progress: Progress = SILENT,
 ) -> Removal:
     """Stop tracking targets: the meta file and the line in `.gitignore` go, the data stays.
 
     With `outs` the data goes too. Raises `WouldOverwrite`, with nothing of that target touched, when some of it is not
-    safe in the cache, unless `force` is given. Files in its folder that were never added always stay.
-    All targets are tried; the worst failure is raised at the end.
+    safe in the cache, unless `force` is given. Files in its folder that were never added, or are ignored, always
+    stay.
+    All targets are tried; what failed is added to `failures`, or when that is None raised at the end.
     """
+    wrong: list[DvcLikeError] = [] if failures is None else failures
     if isinstance(targets, str | os.PathLike):
         targets = [targets]
     if not targets:
         raise UsageError("nothing to remove: name at least one target")
-    failures: list[DvcLikeError] = []
     wanted: dict[RelPath, Target] = {}
     done: list[Removed] = []
     with open_session(project, progress, worktree=True, cache="shared") as session:
@@ -72,7 +74,7 @@ def remove(
                 found = named(session, text, "Delete it, then record that: `dvc-like add` with the same path.")
                 wanted[found.path] = found
             except DvcLikeError as error:
-                failures.append(error)
+                wrong.append(error)
         with session.progress.task("removing") as task:
             for target in wanted.values():
                 try:
@@ -81,10 +83,10 @@ def remove(
                     session.index.drop(target.path)
                     done.append(finished)
                 except (DvcLikeError, OSError) as error:
-                    failures.append(explained(error, "It is still tracked; what is gone is in the cache."))
+                    wrong.append(explained(error, "It is still tracked; what is gone is in the cache."))
         pointers = tell_git(session, [one.target.path for one in done])
-    if failures:
-        raise gathered(failures)
+    if wrong and failures is None:
+        raise gathered(wrong)
     return Removal(tuple(done), pointers)
 
 
@@ -159,7 +161,7 @@ def _plan(session: Session, target: Target, *, force: bool) -> _Plan:
     while waiting:
         folder = waiting.pop()
         waiting += folder.folders.values()
-        plan.left += [join(folder.path, name) for name in folder.new]
+        plan.left += [join(folder.path, name) for name in (*folder.new, *folder.ignored)]
         present = folder.row.present() if folder.row is not None else {}
         with session.root.descend(folder.path) as here:
             for name in sorted({*folder.same, *folder.changed}):
