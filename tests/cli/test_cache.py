@@ -80,3 +80,8 @@ def test_a_folder_that_cannot_be_made_is_told_by_the_command_that_needs_it(place
     place.write({"x": "1"})
     cli("cache", "dir", os.devnull + "/cache")
     assert os.devnull in cli("add", "x", code=1).err
+
+
+def test_help_names_the_level_that_is_the_default(cli: Cli) -> None:
+    assert "never tracked (the default)" in " ".join(cli("cache", "dir", "--help").out.split())
+    assert "tracked by Git (the default)" in " ".join(cli("config", "--help").out.split())

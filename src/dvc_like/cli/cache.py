@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from ..ops.cache import cache_dir, set_cache_dir
@@ -34,7 +36,7 @@ def command() -> None:
 @click.argument("path", required=False)
 @click.option("-u", "--unset", is_flag=True, help="Go back to the folder in .dvc-like.")
 @click.option("--show-origin", is_flag=True, help="Show the file the setting comes from.")
-@level_option
+@partial(level_option, default="local")
 @pass_console
 def folder(console: Console, path: str | None, unset: bool, show_origin: bool, level: str | None) -> None:
     """Print the folder the objects lie in, or make PATH that folder.

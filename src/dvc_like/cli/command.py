@@ -67,14 +67,18 @@ def command(
     return wrap
 
 
-def level_option(function: Any) -> Any:
-    """Add the choice of the configuration file; the function gets `level`, None when none was chosen."""
+def level_option(function: Any, default: str = "project") -> Any:
+    """Add the choice of the configuration file; the function gets `level`, None when none was chosen.
+
+    What None means, the `default`, is for the function to see to; here it is said.
+    """
     found: Any = function
     for name, about in (
         ("system", "The machine's configuration."),
         ("global", "Your own configuration."),
-        ("project", ".dvc-like/config, tracked by Git (the default)."),
+        ("project", ".dvc-like/config, tracked by Git."),
         ("local", ".dvc-like/config.local: this clone only, never tracked."),
     ):
+        about = f"{about[:-1]} (the default)." if name == default else about
         found = click.option(f"--{name}", "level", flag_value=name, default=None, help=about)(found)
     return found
