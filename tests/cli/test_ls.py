@@ -187,7 +187,8 @@ def test_a_damaged_meta_file_is_named_and_the_rest_is_listed(full: Place, cli: I
 def test_a_damaged_listing_is_missing(full: Place, cli: InProcess) -> None:
     shutil.rmtree(full.cache / "files")
     cli("ls", "sets/data", code=4)
-    cli("du", "sets/data", code=4)
+    done = cli("du", "sets/data", code=4)
+    assert done.out == "15 B  6 files  sets/data/\n", "the meta file knows"
     cli("du", "-s", "sets/data")
 
 

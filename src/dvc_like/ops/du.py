@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..errors import DvcLikeError, UsageError, gathered
+from ..errors import DataMissing, DvcLikeError, UsageError, gathered
 from ..meta.tree import FOLDER
 from ..paths import RelPath, is_below, show
 from ..progress import SILENT, Progress
@@ -49,7 +49,8 @@ def du(
         for text in targets or (None,):
             wanted = select_at(project, session.root, (text,) if text is not None else (), rev, wrong)
             top = project.relative(text) if text is not None else None
-            found += _one(session, wanted, top, max_depth, rev, wrong)
+            found += _one(session, wanted, top, max_depth, wrong)
+    wrong[:] = [hinted(error, rev) for error in wrong]
     if wrong and failures is None:
         raise gathered(wrong)
     return found
@@ -60,7 +61,6 @@ def _one(
     wanted: list[Wanted],
     top: RelPath | None,
     max_depth: int | None,
-    rev: str | None,
     failures: list[DvcLikeError],
 ) -> Iterator[Usage]:
     size = files = 0
@@ -73,18 +73,23 @@ def _one(
             if item is None:
                 raise UsageError(f"{show(one.inside)} is not in its dataset", hint="Check the spelling.")
             size, files = size + item.entry.data_size, files + item.entry.files
-            yield from _below(item, depth, max_depth)
+            yield from _below(item, depth, max_depth, failures)
         except DvcLikeError as error:
-            failures.append(hinted(error, rev))
+            failures.append(error)
     if holds and top is not None:
         yield Usage(top, size, files, True, 0)
 
 
-def _below(item: Item, depth: int, max_depth: int | None) -> Iterator[Usage]:
+def _below(item: Item, depth: int, max_depth: int | None, failures: list[DvcLikeError]) -> Iterator[Usage]:
     if max_depth is not None and depth > max_depth:
         return
     if item.side is not None and (max_depth is None or depth < max_depth):
-        for entry in item.side.listing().values():
+        try:
+            entries = item.side.listing()
+        except DataMissing as error:
+            failures.append(error)  # its own size is known all the same
+            entries = {}
+        for entry in entries.values():
             if entry.kind == FOLDER:
-                yield from _below(item.side.item(entry), depth + 1, max_depth)
+                yield from _below(item.side.item(entry), depth + 1, max_depth, failures)
     yield Usage(item.path, item.entry.data_size, item.entry.files, item.is_folder, depth)
