@@ -19,7 +19,7 @@ from ..fsutil import NO_SIGNATURE, Dir, is_young, signature, temp_name, untruste
 from ..meta.tree import EXECUTABLE, FOLDER, LINK, Entry
 from ..paths import RelPath, is_below, join
 from ..progress import Task
-from ..workspace.index import Present, Row, make_row
+from ..workspace.index import MIXED, Present, Row, make_row
 from ..workspace.leftovers import remove_flat, sweep
 from ..workspace.scan import Folder
 from ._guard import Guard
@@ -262,6 +262,8 @@ class Applier:
                 if old.value == plan.pair.entries[name].value:
                     present[name] = old._replace(signature=NO_SIGNATURE) if name in (seen.gone if seen else ()) else old
         absent = sum(e.files for e in plan.pair.entries.values() if e.name not in present and e.name not in there)
+        if not all(self._agrees(join(path, name), plan.pair.entries[name], seen) for name in there):
+            absent += MIXED  # only a part was asked for, and the rest is of another version
         # A stamp promises that these names are all there are: a file the user put there must not be hidden by it.
         stamp = signature(here.status())
         if {one.name for one in here.entries()} != {*present, *there}:
@@ -270,6 +272,15 @@ class Applier:
         stored = known.issuperset(plan.keep)  # what was only compared was not seen in the cache
         total = (entry.value, entry.size, entry.files)
         self._rows[path] = make_row(total, present, there, absent=absent, stored=stored, stamp=stamp)
+
+    def _agrees(self, path: RelPath, entry: Entry, above: Folder | None) -> bool:
+        """Tell whether a subfolder's row is of the very tree its entry names."""
+        if path in self._rows:
+            row = self._rows[path]
+        else:
+            below = above.folders.get(entry.name) if above is not None else None
+            row = below.row if below is not None else None
+        return row is None or (row.tree == entry.value and row.absent < MIXED)
 
 
 def _without_racy(row: Row, now: int) -> Row:

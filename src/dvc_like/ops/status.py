@@ -19,7 +19,7 @@ from ..meta.tree import FILE, FOLDER, LINK, Entry
 from ..paths import RelPath, join, show
 from ..progress import SILENT, Progress, Task
 from ..project import Project
-from ..workspace.index import Present, make_row
+from ..workspace.index import MIXED, Present, make_row
 from ..workspace.scan import Folder, file_kind, missing, read_content, trusted_signature
 from ._on_remote import OnRemote, on_remotes
 from ._session import Session, open_session
@@ -223,6 +223,8 @@ def _adopt(session: Session, entry: Entry, pair: Pair, folder: Folder, adopted: 
     """Give a folder without a row (the index was lost) one again, from what was just found equal."""
     folders = [name for name in folder.folders if name in pair.entries and pair.entries[name].kind == FOLDER]
     absent = sum(e.files for e in pair.entries.values() if e.name not in adopted and e.name not in folders)
+    rows = [(pair.entries[name], folder.folders[name].row) for name in folders]
+    absent += MIXED if any(row is not None and row.tree != below.value for below, row in rows) else 0
     total = (entry.value, entry.size, entry.files)
     # The stamp promises that the row names all there is; what differs must stay in sight.
     whole = len(adopted) == len(folder.new) and len(folders) == len(folder.folders)
