@@ -96,5 +96,6 @@ def test_a_configuration_may_be_tracked_and_is_what_editing_makes(text: str, tmp
     (tmp_path / "config").write_text(text)
     values = Config({"project": str(tmp_path / "config")}).values
     assert values
-    config.edit(str(tmp_path / "made"), {value.name: value.text for value in values})
+    for value in values:
+        config.edit(str(tmp_path / "made"), {value.name: value.text}, add=value.name.startswith("profile."))
     assert (tmp_path / "made").read_text() == text

@@ -194,7 +194,7 @@ def test_the_tree_in_the_source_is_whole() -> None:
 def settings() -> dict[str, str]:
     """Return every setting as the page writes it, and whether the tracked file may hold it."""
     return {
-        f"{section}.NAME.{key}" if section == "remote" else f"{section}.{key}": _may_be_tracked(found)
+        f"{section}.NAME.{key}" if section in config.NAMED else f"{section}.{key}": _may_be_tracked(found)
         for section, keys in config._KEYS.items()
         for key, found in keys.items()
     }

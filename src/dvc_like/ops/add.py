@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob as globbing
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -26,9 +26,11 @@ from ..project import Project
 from ..workspace import gitignore
 from ..workspace.leftovers import sweep
 from ._build import Builder
+from ._scope import Scope
 from ._session import Session, explained, open_session
 from ._tracked import Target, enclosing, select, walk
 from ._trees import load
+from .status import look
 
 
 class Added(NamedTuple):
@@ -55,12 +57,10 @@ def add(
     if isinstance(targets, str | os.PathLike):
         targets = [targets]  # one path is as good as a list of one
     typed = [os.fspath(target) for target in targets]
-    if glob:
-        typed = _expand(typed)
     if not typed:
         raise UsageError("nothing to add: name at least one file or folder")
     with open_session(project, progress, worktree=True, cache="shared") as session:
-        wanted = [(text, project.relative(text)) for text in typed]
+        wanted = _expand(session, typed) if glob else [(text, project.relative(text)) for text in typed]
         return _add_all(session, wanted, [], force=force)
 
 
@@ -75,14 +75,32 @@ def commit(
         return _add_all(session, [(path, path) for path in here], failures, force=force)
 
 
-def _expand(patterns: list[str]) -> list[str]:
-    found: list[str] = []
+def _expand(session: Session, patterns: list[str]) -> list[tuple[str, RelPath]]:
+    """Return what matches in the workspace, and what was there, is tracked and is gone."""
+    found: dict[RelPath, str] = {}
     for pattern in patterns:
-        hits = [hit for hit in sorted(globbing.glob(pattern, recursive=True)) if not hit.endswith(SUFFIX)]
-        if not hits:
+        hits = [hit for hit in globbing.glob(pattern, recursive=True) if not hit.endswith(SUFFIX)]
+        matching = {session.project.relative(hit): hit for hit in sorted(hits)}
+        matching.update((path, path) for path in _gone(session, Scope([session.project.relative(pattern)])))
+        if not matching:
             raise UsageError(f"nothing matches {show(pattern)!r}")
-        found += [hit for hit in hits if hit not in found]
-    return found
+        found.update(matching)
+    return [(text, path) for path, text in found.items()]
+
+
+def _gone(session: Session, scope: Scope) -> Iterator[RelPath]:
+    """Yield paths in tracked folders that were checked out, and were deleted."""
+    for one in select(session.project, session.root, ()):
+        if not one.target.meta.is_folder or not scope.enters(one.target.path):
+            continue
+        seen, parent = look(session, one.target)
+        if parent is not None:
+            parent.close()
+        waiting = [seen] if seen.exists else []
+        while waiting:
+            here = waiting.pop()
+            yield from (path for name in (*here.gone, *here.lost) if scope.asks(path := join(here.path, name)))
+            waiting += here.folders.values()
 
 
 def _add_all(

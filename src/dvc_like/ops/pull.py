@@ -8,8 +8,9 @@ from ..errors import DataMissing, DvcLikeError
 from ..paths import show
 from ..progress import SILENT, Progress
 from ..project import Project
+from ._choose import choose, unmatched
 from ._session import open_session
-from ._tracked import Selection, read_all_targets, select
+from ._tracked import Selection
 from .checkout import CheckedOut, checkout_in
 from .fetch import Fetched, fetch_in, raise_failures
 
@@ -38,9 +39,11 @@ def pull(
     """
     wrong: list[DvcLikeError] = []
     with open_session(project, progress, worktree=True, cache="shared") as session:
-        wanted = read_all_targets(project, session.root, selection, wrong)
+        wanted = choose(session, selection, wrong, unread=True)
         fetched = fetch_in(session, wanted, remote=remote, jobs=jobs)
-        here = wanted if not selection.has_revisions else select(project, session.root, selection.targets, [])
+        wrong += unmatched(session, selection, wanted)
+        workspace = Selection(selection.targets, glob=selection.glob, profile=selection.profile)
+        here = wanted if not selection.has_revisions else choose(session, workspace, [])
         orphans = not selection.targets and not wrong
         done = checkout_in(session, here, wrong, force=force, orphans=orphans)
         if session.cache.set_aside and done.missing:

@@ -169,6 +169,11 @@ class Index:
                 found.add(tree_key(Digest(row.tree)))
         return found
 
+    def names_in(self, path: str) -> frozenset[str] | None:
+        """Return the names a folder was recorded with, of files and folders, None when it was not."""
+        row = self.get(path)
+        return None if row is None else frozenset((*row.names, *row.folders))
+
     def put(self, path: str, row: Row) -> None:
         """Set the row of a folder."""
         self._changes[path] = row
