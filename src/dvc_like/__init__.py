@@ -21,6 +21,9 @@ _PUBLIC = {
     "fetch": "ops.fetch",
     "push": "ops.push",
     "pull": "ops.pull",
+    "drop": "ops.drop",
+    "undo": "ops.undo",
+    "undoable": "ops.undo",
     "gc": "ops.gc",
     "fsck": "ops.fsck",
 }

@@ -29,6 +29,8 @@ CALLS = {
     "remote-modify": ["remote", "modify", "storage", "jobs", "4"],
     "remote-default": ["remote", "default"],
     "config": ["config", "core.remote"],
+    "drop": ["drop", "data"],
+    "undo": ["undo"],
     "gc": ["gc", "--workspace"],
     "fsck": ["fsck"],
     "root": ["root"],

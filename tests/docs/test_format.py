@@ -11,6 +11,7 @@ from dvc_like import config
 from dvc_like import digest as digests
 from dvc_like.config import Config
 from dvc_like.meta import file, tree
+from dvc_like.ops import _record
 from dvc_like.ops._store import read_description
 from dvc_like.remote import pack, packs, refs
 
@@ -30,7 +31,16 @@ def of(language: str) -> list[object]:
 
 
 def test_every_example_is_of_a_kind_that_is_tested_here() -> None:
-    assert {language for _, language, _ in examples()} == {"yaml", "tree", "json", "ini", "idx", "refs", "condemned"}
+    assert {language for _, language, _ in examples()} == {
+        "yaml",
+        "tree",
+        "json",
+        "ini",
+        "idx",
+        "refs",
+        "condemned",
+        "undo",
+    }
 
 
 def test_no_fence_is_left_open() -> None:
@@ -89,6 +99,14 @@ def test_a_ref_is_read_and_written_the_same(text: str) -> None:
 def test_a_list_of_what_is_condemned_is_read_and_written_the_same(text: str) -> None:
     condemned = packs.parse_condemned("packs/example", text.encode())
     assert packs.encode_condemned(condemned.written, condemned.names) == text.encode()
+
+
+@pytest.mark.parametrize("text", of("undo"))
+def test_a_record_of_undo_is_read_and_written_the_same(text: str) -> None:
+    record = _record.decode(text.encode(), 7)
+    assert {place is not None and place.is_folder for place in record.places.values()} == {True, False}
+    assert _record.encode(record) == text.encode()
+    assert record.name == "00000007.undo"
 
 
 @pytest.mark.parametrize("text", of("ini"))

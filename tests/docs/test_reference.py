@@ -295,6 +295,7 @@ FITS: dict[str, Callable[[Any], bool]] = {
     "boolean": lambda value: isinstance(value, bool),
     "boolean or null": lambda value: value is None or isinstance(value, bool),
     "list of strings": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "map": lambda value: isinstance(value, dict),
 }
 
@@ -386,6 +387,9 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     write("model.bin", "another\n")
     run("commit", "model.bin")
     run("push")
+    run("drop", "model.bin")
+    run("undo", variant="Undoing")
+    run("undo", "--list", variant="Listing")
     run("gc", "--workspace", "--cloud", "--grace", "0", "--force", variant="Collecting")
     (repo / "data/frames/day1/a.txt").unlink()
     run("checkout")

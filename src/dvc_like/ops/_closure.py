@@ -47,6 +47,11 @@ class TreeNeed:
     whole: bool = True  # everything below is asked for, not only a part
 
     @property
+    def entry(self) -> Entry:
+        """The tree as its parent would list it."""
+        return Entry(self.path.rpartition("/")[2], FOLDER, self.size, self.digest, self.files)
+
+    @property
     def key(self) -> str:
         """Where a tree object lies."""
         return tree_key(self.digest)

@@ -11,8 +11,10 @@ import unicodedata
 from dataclasses import dataclass, field
 
 from .. import paths
+from ..digest import Digest
 from ..errors import DvcLikeError, UnsafePath, UsageError
 from ..fsutil import NO_SIGNATURE
+from ..meta.file import Meta
 from ..meta.tree import FOLDER, LINK, Entry
 from ..paths import RelPath, is_below, join, show
 from ..progress import Task
@@ -46,7 +48,15 @@ class Plan:
         return self.wanted.target
 
 
-def make_plan(session: Session, group: list[Wanted], task: Task, failures: list[DvcLikeError], *, relink: bool) -> Plan:
+def make_plan(
+    session: Session,
+    group: list[Wanted],
+    task: Task,
+    failures: list[DvcLikeError],
+    *,
+    relink: bool,
+    strict: bool = False,
+) -> Plan:
     """Plan one target; it may be asked for several parts of it."""
     target = group[0].target
     seen, parent = look(session, target, task)
@@ -61,6 +71,7 @@ def make_plan(session: Session, group: list[Wanted], task: Task, failures: list[
             failures.append(error)
     wanted = _together(known) if known else Wanted(target, target.path, Scope(exclude=["**"]))
     plan = Plan(wanted, seen)
+    plan.giving_way += [target.path] if strict else []
     entry = root_entry(target.path, target.meta)
     _make_room(session, plan)
     if plan.other is not None:
@@ -81,6 +92,36 @@ def make_plan(session: Session, group: list[Wanted], task: Task, failures: list[
         plan_folder(
             session, plan, Pair(holder, None, {entry.name: entry}, seen if seen.exists else None), relink=relink
         )
+    return plan
+
+
+def plan_absence(session: Session, path: RelPath, *, strict: bool = False) -> Plan | None:
+    """Plan the removal of what the index knows of a path, None when there is nothing.
+
+    What changed since stays; with `strict` it stands in the way. What was never added stays in any case.
+    """
+    row, name, holder = session.index.get(path), path.rpartition("/")[2], paths.parent(path)
+    if row is None:
+        return None
+    wanted = Wanted(Target(path, Meta(Digest(row.tree), row.size, row.files)), path)
+    try:
+        with session.root.descend(holder) as parent:
+            if stat.S_ISDIR(parent.lstat(name).st_mode):
+                with parent.sub(name) as here:
+                    plan = Plan(wanted, session.scanner().folder(here, path))
+                plan.giving_way += [path] if strict else []
+                for pair in pairs(session.cache, path, None, plan.seen, wanted):
+                    plan_folder(session, plan, pair, relink=False)
+                return plan
+            plan = Plan(wanted._replace(target=Target(path, Meta(Digest(row.tree), row.size))), Folder(path, None))
+            plan.seen = seen = session.scanner().file(parent, path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    todo = plan.folders[holder] = FolderPlan(Pair(holder, None, {}, None))
+    if not seen.clean and not strict:
+        plan.in_the_way.append(path)
+        return plan
+    _plan_removal(session, plan, todo, path, seen.row.present().get(name) if seen.clean and seen.row else None)
     return plan
 
 

@@ -7,6 +7,7 @@ meaning of a path: a target, its meta file, a path inside a tracked folder, or a
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -216,6 +217,13 @@ def enclosing(root: Dir, path: RelPath) -> Target | None:
         if target is not None and (here == path or target.meta.is_folder):
             return target
     return None
+
+
+def workspaces(project: Project) -> set[str]:
+    """Return this project's folder in every Git worktree, also where that is not there."""
+    git = project.git
+    tops = git.worktrees() if git is not None else []
+    return {project.root, *(os.path.join(top, git.prefix) if git is not None and git.prefix else top for top in tops)}
 
 
 def at_revisions(project: Project, selection: Selection, failures: list[DvcLikeError] | None = None) -> list[Wanted]:

@@ -26,6 +26,7 @@ from ..project import Project
 from ..workspace import gitignore
 from ..workspace.leftovers import sweep
 from ._build import Builder
+from ._journal import recorded, words
 from ._scope import Scope
 from ._session import Session, explained, open_session
 from ._tracked import Target, enclosing, select, walk
@@ -61,7 +62,7 @@ def add(
         raise UsageError("nothing to add: name at least one file or folder")
     with open_session(project, progress, worktree=True, cache="shared") as session:
         wanted = _expand(session, typed) if glob else [(text, project.relative(text)) for text in typed]
-        return _add_all(session, wanted, [], force=force)
+        return _add_all(session, "add", wanted, [], force=force)
 
 
 def commit(
@@ -72,7 +73,7 @@ def commit(
         failures: list[DvcLikeError] = []
         found = select(project, session.root, tuple(targets), failures)
         here = [wanted.inside for wanted in found if targets or _lstat(session.root, wanted.inside) is not None]
-        return _add_all(session, [(path, path) for path in here], failures, force=force)
+        return _add_all(session, "commit", [(path, path) for path in here], failures, force=force)
 
 
 def _expand(session: Session, patterns: list[str]) -> list[tuple[str, RelPath]]:
@@ -104,7 +105,7 @@ def _gone(session: Session, scope: Scope) -> Iterator[RelPath]:
 
 
 def _add_all(
-    session: Session, wanted: list[tuple[str, RelPath]], failures: list[DvcLikeError], *, force: bool
+    session: Session, verb: str, wanted: list[tuple[str, RelPath]], failures: list[DvcLikeError], *, force: bool
 ) -> list[Added]:
     """Check every target, store them in one batch, then write the pointers of those that succeeded."""
     sound: list[_Job] = []
@@ -132,11 +133,15 @@ def _add_all(
         writer.flush()
         builder.settle()
     added = []
-    for finished in done.values():
-        try:
-            added.append(_point(session, *finished))
-        except (DvcLikeError, OSError) as error:
-            failures.append(explained(error, "Nothing was recorded for it."))
+    with recorded(session, words(verb, (text for text, _ in wanted))) as recorder:
+        changed = [root for root, one in done.items() if not one.is_unchanged]
+        if changed:
+            recorder.keep(changed)
+        for finished in done.values():
+            try:
+                added.append(_point(session, finished))
+            except (DvcLikeError, OSError) as error:
+                failures.append(explained(error, "Nothing was recorded for it."))
     if session.project.git is not None and session.project.config.flag("core.autostage"):
         _stage(session, added)
     if failures:
@@ -158,6 +163,24 @@ class _Done(NamedTuple):
     job: _Job
     entry: Entry
     stored: int
+
+    @property
+    def meta(self) -> Meta:
+        """What the meta file is going to say."""
+        entry, old = self.entry, self.job.holder.meta if self.job.holder is not None else None
+        return Meta(
+            entry.digest,
+            entry.size,
+            entry.files if entry.kind == "d" else None,
+            entry.kind == EXECUTABLE,
+            old.remote if old else None,
+            old.extra if old else (),
+        )
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Tell whether the meta file says so already."""
+        return self.job.holder is not None and self.job.holder.meta == self.meta
 
 
 def _check(session: Session, text: str, path: RelPath) -> _Job:
@@ -265,17 +288,10 @@ def _build_inside(session: Session, builder: Builder, job: _Job, holder: Target,
     return changed
 
 
-def _point(session: Session, job: _Job, entry: Entry, stored: int) -> Added:
+def _point(session: Session, done: _Done) -> Added:
     """Write `.gitignore` and meta file of a target whose objects are on disk."""
+    job, meta, stored = done.job, done.meta, done.stored
     old = job.holder.meta if job.holder is not None else None
-    meta = Meta(
-        entry.digest,
-        entry.size,
-        entry.files if entry.kind == "d" else None,
-        entry.kind == EXECUTABLE,
-        old.remote if old else None,
-        old.extra if old else (),
-    )
     target = Target(job.root, meta)
     name = job.root.rpartition("/")[2]
     with session.root.descend(paths.parent(job.root)) as folder, Dir.open_root(session.project.tmp) as aside:

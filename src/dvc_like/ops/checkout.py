@@ -7,14 +7,13 @@ whose bytes are not in the cache stands in the way of one, and what no meta file
 from __future__ import annotations
 
 import os
-import stat
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .. import paths
 from ..cache.place import Placer
-from ..digest import Digest
 from ..errors import DataMissing, DvcLikeError, WouldOverwrite, gathered
-from ..meta.file import SUFFIX, Meta
+from ..meta.file import SUFFIX
 from ..paths import RelPath, is_below, show
 from ..progress import SILENT, Progress
 from ..project import FOLDER as PROJECT_FOLDER
@@ -22,10 +21,10 @@ from ..project import Project
 from ._apply import Applier
 from ._choose import choose
 from ._guard import Guard
-from ._plan import Plan, make_plan, plan_folder
+from ._journal import Recorder, recorded, snapshot, words
+from ._plan import Plan, make_plan, plan_absence
 from ._session import Session, explained, open_session
-from ._tracked import Selection, Target, Wanted
-from ._trees import pairs
+from ._tracked import Selection, Wanted
 
 
 class CheckedOut(NamedTuple):
@@ -60,15 +59,17 @@ def checkout(
         failures: list[DvcLikeError] = []
         wanted = choose(session, Selection(targets, glob=glob, profile=profile), failures)
         orphans = not targets and not failures
-        done = checkout_in(session, wanted, failures, force=force, relink=relink, orphans=orphans)
+        with recorded(session, words("checkout", targets)):
+            done = checkout_in(session, wanted, failures, force=force, relink=relink, orphans=orphans)
     if done.missing and not allow_missing:
-        failures.append(_missing_error(session, done.missing))
+        failures.append(missing_error(session, done.missing))
     if failures:
         raise gathered(failures)
     return done
 
 
-def _missing_error(session: Session, missing: tuple[RelPath, ...]) -> DataMissing:
+def missing_error(session: Session, missing: tuple[RelPath, ...]) -> DataMissing:
+    """Return the error that names files whose bytes are not in the cache."""
     damaged = len(session.cache.set_aside)
     note = f" ({damaged} damaged in the cache and set aside)" if damaged else ""
     return DataMissing(
@@ -86,26 +87,33 @@ def checkout_in(
     force: bool = False,
     relink: bool = False,
     orphans: bool = False,
+    gone: Iterable[RelPath] = (),
+    strict: bool = False,
 ) -> CheckedOut:
     """Do the work of `checkout` in an open session; failures are added to `failures`.
 
     When a file of the user's stands in the way of one target, nothing is done for any.
-    With `orphans`, data goes whose meta file this revision no longer has, where it is safe in the cache.
+    With `orphans`, data goes whose meta file this revision no longer has, where it is safe in the cache. What is `gone`
+    is to be removed. With `strict` what was changed is in the way also where the version has nothing of that name.
     """
     plans: list[Plan] = []
     with session.progress.task("comparing") as task:
         for path in dict.fromkeys(one.target.path for one in wanted):
             try:
                 group = [one for one in wanted if one.target.path == path]
-                plans.append(make_plan(session, group, task, failures, relink=relink))
+                plans.append(make_plan(session, group, task, failures, relink=relink, strict=strict))
             except DvcLikeError as error:
                 failures.append(error)
-    refused = _refused(plans, force=force)
+        leaving = list(filter(None, (plan_absence(session, path, strict=strict) for path in gone)))
+    refused = _refused(plans + leaving, force=force)
     if refused is not None:
         failures.append(refused)
         return CheckedOut((), (), (), ())
+    if orphans:
+        leaving += _orphans(session, {one.target.path for one in wanted})
     placer, guard = Placer(session.cache, session.project.link_types), Guard(session, force=force)
-    with session.progress.task("checking out") as task:
+    with session.progress.task("checking out") as task, recorded(session, "checkout") as recorder:
+        _record(session, recorder, plans + leaving)
         applier = Applier(session, placer, guard, task)
         try:
             for plan in plans:
@@ -114,13 +122,23 @@ def checkout_in(
                     applier.run(plan.wanted, plan.seen, plan.folders, plan.other)
                 except (DvcLikeError, OSError) as error:
                     failures.append(explained(error, "What is in place is whole; check out again."))
-            if orphans:
-                _remove_orphans(session, applier, {one.target.path for one in wanted})
+            for plan in leaving:
+                applier.remove(plan.wanted, plan.seen, plan.folders)
         finally:
             applier.settle()
+            recorder.touched |= any(applier.results[:3])
     if guard.left:
         failures.append(guard.error())
     return CheckedOut(*(tuple(sorted(found)) for found in applier.results))
+
+
+def _record(session: Session, recorder: Recorder, plans: list[Plan]) -> None:
+    """Keep what is in the workspace of all that is going to change, for `undo`."""
+    busy = [plan for plan in plans if any(todo.place or todo.unlink for todo in plan.folders.values())]
+    if busy:
+        going = {path: todo.judged for plan in busy for path, todo in plan.folders.items()}
+        seen = {plan.target.path: plan.other or plan.seen for plan in busy}
+        recorder.keep(places=snapshot(session, seen, going))
 
 
 def _refused(plans: list[Plan], *, force: bool) -> WouldOverwrite | None:
@@ -162,35 +180,15 @@ def _refuse_read_only(session: Session, plan: Plan) -> None:
             )
 
 
-def _remove_orphans(session: Session, applier: Applier, targets: set[RelPath]) -> None:
-    """Remove tracked, unchanged data that no meta file describes any more: another revision did."""
+def _orphans(session: Session, targets: set[RelPath]) -> Iterator[Plan]:
+    """Plan the removal of tracked, unchanged data that no meta file describes any more: another revision did."""
     for path in session.index.tops(targets):
-        if not _left_behind(session, path, targets):
-            continue
-        row = session.index.get(path)
-        name, holder = path.rpartition("/")[2], paths.parent(path)
-        try:
-            parent = session.root.descend(holder)
-        except (FileNotFoundError, NotADirectoryError):
-            session.index.drop(path)
-            continue
-        with parent:
-            if row is None or not parent.exists(name):
+        if _left_behind(session, path, targets):
+            plan = plan_absence(session, path)
+            if plan is None:
                 session.index.drop(path)
-            elif stat.S_ISDIR(parent.lstat(name).st_mode):
-                with parent.sub(name) as here:
-                    seen = session.scanner().folder(here, path)
-                plan = Plan(Wanted(Target(path, Meta(Digest(row.tree), row.size, row.files)), path), seen)
-                for pair in pairs(session.cache, path, None, seen, plan.wanted):
-                    plan_folder(session, plan, pair, relink=False)
-                if plan.in_the_way:
-                    continue  # not all of it is safe in the cache: it stays
-                applier.remove(parent, path, seen, plan.folders)
-            else:
-                seen = session.scanner().file(parent, path)
-                row = seen.row or row  # a file that was only touched has another signature now
-                if seen.clean and session.cache.ensure(Digest(row.tree)):
-                    applier.remove_file(parent, path, row.signature(0))
+            elif not plan.in_the_way:
+                yield plan  # all of it is safe in the cache
 
 
 def _left_behind(session: Session, path: RelPath, targets: set[RelPath]) -> bool:
