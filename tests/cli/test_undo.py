@@ -14,7 +14,10 @@ from tests.conftest import tree_of
 
 import dvc_like
 from dvc_like.errors import DataMissing, WouldOverwrite
+from dvc_like.ops._journal import recorded
 from dvc_like.ops._record import MAX_RECORDS
+from dvc_like.ops._session import open_session
+from dvc_like.paths import RelPath
 
 
 def state(place: Place) -> dict[str, object]:
@@ -347,3 +350,41 @@ def test_a_command_that_was_killed_can_be_undone(tracked: Place, cli: InProcess)
     path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("after")))
     cli("undo")
     assert (tracked / "single.meta").read_text() == before
+
+
+def test_any_verb_is_recorded_with_one_line(tracked: Place, cli: InProcess) -> None:
+    """As a verb that takes a target away and brings another does it."""
+    before = state(tracked)
+    project = tracked.project
+    with (
+        open_session(project, worktree=True, cache="shared") as session,
+        recorded(session, "shuffle single", [RelPath("single"), RelPath("other")]),
+    ):
+        (tracked / "single").rename(tracked / "other")
+        (tracked / "single.meta").rename(tracked / "other.meta")
+        with (tracked / ".gitignore").open("a") as file:
+            file.write("/other\n")
+        row = session.index.get("single")
+        assert row is not None
+        session.index.drop("single")
+        session.index.put("other", row)
+    after = state(tracked)
+    assert records(tracked) == ["shuffle single"]
+    cli("undo")
+    assert {name for name in before if name != "single"} == {name for name in state(tracked) if name != "single"}
+    assert state(tracked)["single"] == before["single"]
+    assert state(tracked)["single.meta"] == before["single.meta"]
+    assert tracked.states()["single"] == "unchanged"
+    cli("undo")
+    assert state(tracked)["other"] == after["other"]
+    assert not (tracked / "single").exists()
+
+
+def test_with_autostage_git_sees_the_pointers_go_back(tracked: Place, cli: InProcess) -> None:
+    tracked.config("local", core_autostage="true")
+    tracked.write({"single": "three", "fresh": "f"})
+    cli("add", "single", "fresh")
+    assert "fresh.meta" in tracked.git("diff", "--cached", "--name-only")
+    cli("undo")
+    assert tracked.git("diff", "--cached", "--name-only") == ""
+    assert tracked.git("status", "--short", "--untracked-files=no") == ""

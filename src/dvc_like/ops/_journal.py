@@ -79,8 +79,9 @@ class Recorder:
         record = self.record
         folder = open_folder(self._session.project.folder)
         if folder is not None:
-            with folder:
+            with folder, Dir.open_root(self._session.project.tmp) as aside:
                 sweep(folder)
+                sweep(aside)
         if not record.serial:
             return
         now = {path: read_pointer(self._session.root, path) for path in record.pointers}

@@ -23,11 +23,11 @@ from ..workspace.index import Present
 from ..workspace.scan import Folder, missing
 from ._apply import FolderPlan
 from ._guard import judge, judge_recorded
+from ._look import look, refuse_unknown, same_content
 from ._scope import Scope
 from ._session import Session
 from ._tracked import Target, Wanted
 from ._trees import Pair, pairs, root_entry
-from .status import look, refuse_unknown, same_content
 
 
 @dataclass

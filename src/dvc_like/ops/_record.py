@@ -140,7 +140,8 @@ def open_folder(folder: str, *, create: bool = False) -> Dir | None:
         except FileNotFoundError:
             return None
         if create and not found.exists(IGNORE):
-            found.write(IGNORE, b"*\n")
+            with own.sub("tmp") as aside:  # Git looks into this folder until it has its `.gitignore`
+                found.write(IGNORE, b"*\n", aside=aside)
         return found
 
 

@@ -27,11 +27,11 @@ from ..workspace import gitignore
 from ..workspace.leftovers import sweep
 from ._build import Builder
 from ._journal import recorded, words
+from ._look import look
 from ._scope import Scope
 from ._session import Session, explained, open_session
 from ._tracked import Target, enclosing, select, walk
 from ._trees import load
-from .status import look
 
 
 class Added(NamedTuple):

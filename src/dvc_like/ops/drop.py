@@ -28,13 +28,13 @@ from ._choose import choose
 from ._closure import Need, TreeNeed, close_over, refuse_unknown
 from ._guard import Guard
 from ._journal import recorded, snapshot, words
+from ._look import look
 from ._renames import files_below
 from ._session import Session, open_session
 from ._store import open_store, remote_name
 from ._survey import Survey
 from ._tracked import Selection, Wanted, walk, workspaces
 from ._trees import load_entry, root_entry
-from .status import look
 
 
 @dataclass

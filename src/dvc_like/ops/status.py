@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,20 +16,21 @@ from typing import NamedTuple
 from .. import paths
 from ..cache.store import Cache
 from ..digest import Digest
-from ..errors import DataMissing, DvcLikeError, UsageError, gathered
+from ..errors import DataMissing, DvcLikeError, gathered
 from ..fsutil import NO_SIGNATURE, Dir
 from ..meta.tree import EXECUTABLE, FILE, FOLDER, LINK, Entry
-from ..paths import RelPath, join, show
-from ..progress import SILENT, Progress, Task
+from ..paths import RelPath, join
+from ..progress import SILENT, Progress
 from ..project import Project
 from ..workspace.index import MIXED, Present, make_row
-from ..workspace.scan import Folder, file_kind, missing, read_content, trusted_signature
+from ..workspace.scan import Folder
 from ._choose import choose
+from ._look import look, refuse_unknown, same_content
 from ._on_remote import OnRemote, on_remotes
 from ._renames import files_below, find_renames
 from ._session import Session, open_session
 from ._tracked import Selection, Target, Wanted
-from ._trees import UNFOLD_FREELY, Pair, load, load_entry, pairs, root_entry
+from ._trees import UNFOLD_FREELY, Pair, load, pairs, root_entry
 
 MODIFIED, ADDED, DELETED, ABSENT, RENAMED, RETYPED = "modified", "added", "deleted", "absent", "renamed", "retyped"
 
@@ -129,56 +129,9 @@ def _compare(session: Session, wanted: Wanted) -> TargetStatus:
     return TargetStatus(target, changes, _is_cached(session.cache, target), uncached=uncached)
 
 
-def refuse_unknown(session: Session, wanted: Wanted, seen: Folder) -> None:
-    """Raise `UsageError` when the path asked for is neither in the workspace nor in the recorded dataset."""
-    parts = wanted.inside[len(wanted.target.path) + 1 :].split("/") if wanted.inside != wanted.target.path else []
-    entry: Entry | None = root_entry(wanted.target.path, wanted.target.meta)
-    here: Folder | None = seen
-    path = wanted.target.path
-    for depth, name in enumerate(parts):
-        names = {*here.same, *here.changed, *here.new, *here.gone, *here.lost} if here is not None else set()
-        in_workspace = name in names or (here is not None and name in here.folders)
-        if entry is not None and entry.kind == FOLDER:
-            try:
-                entries = load_entry(session.cache, entry, path, depth)
-            except DataMissing:
-                return  # cannot be told; whoever needs the listing says so
-            entry = next((one for one in entries if one.name == name), None)
-        else:
-            entry = None
-        if entry is None and not in_workspace:
-            raise UsageError(
-                f"{show(wanted.inside)} is neither in the workspace nor in the dataset {show(wanted.target.path)}",
-                hint="Check the spelling.",
-            )
-        here = here.folders.get(name) if here is not None else None
-        path = join(path, name)
-
-
 def _is_cached(cache: Cache, target: Target) -> bool:
     """Tell whether the object a meta file names is there: one look, what lies below a tree is for `fsck`."""
     return cache.has_tree(target.meta.digest) if target.meta.is_folder else cache.has(target.meta.digest)
-
-
-def look(session: Session, target: Target, task: Task | None = None) -> tuple[Folder, Dir | None]:
-    """Scan a target; return what was seen and its open parent folder (None: not there, the caller closes it)."""
-    name = target.path.rpartition("/")[2]
-    row = session.index.get(target.path)
-    try:
-        parent = session.root.descend(paths.parent(target.path))
-    except (FileNotFoundError, NotADirectoryError):
-        return missing(target.path, row), None
-    try:
-        if not target.meta.is_folder:
-            return session.scanner(task).file(parent, target.path), parent
-        try:
-            with parent.sub(name) as folder:
-                return session.scanner(task).folder(folder, target.path), parent
-        except (FileNotFoundError, NotADirectoryError):
-            return missing(target.path, row), parent
-    except BaseException:
-        parent.close()
-        raise
 
 
 #: A change, and what is recorded for its path if anything is.
@@ -362,21 +315,3 @@ def _changes_by_index(folder: Folder) -> Iterator[Change]:
             yield Change(join(folder.path, name), state)
     for below in folder.folders.values():
         yield from _changes_by_index(below)
-
-
-def same_content(cache: Cache, folder: Dir, name: str, path: str, entry: Entry) -> Present | None:
-    """Return what to record of a file or link when it is exactly what `entry` says, else None."""
-    now = time.time_ns()
-    found = folder.lstat(name)
-    is_link = stat.S_ISLNK(found.st_mode)
-    if is_link or entry.kind == LINK:
-        if is_link and entry.kind == LINK and folder.readlink(name) == entry.value:
-            return Present(LINK, entry.value, trusted_signature(found, now))
-        ours = is_link and cache.digest_of_link(folder.readlink(name)) == entry.value and entry.kind == FILE
-        return Present(FILE, entry.value, trusted_signature(found, now)) if ours else None
-    if found.st_size != entry.size or file_kind(found, entry.kind) != entry.kind:
-        return None
-    content = read_content(folder, name, path, Digest(entry.value).algorithm)
-    if content.digest != entry.value:
-        return None
-    return Present(entry.kind, entry.value, trusted_signature(content.status, now), content.fingerprint)

@@ -70,6 +70,7 @@ def undo(
             recorder.keep(pointers=before.pointers)
             done = Undone([one.verb for one in records[:count]], _bring(session, before, remote, force=force))
             _point(session, before, done, recorder)
+            _stage(session, done.pointers)
             if before.trash:
                 done.revived = sum(session.cache.revive(key) for key, _ in list(trashed(session.cache)))
     return done
@@ -167,6 +168,14 @@ def _point(session: Session, before: Record, done: Undone, recorder: Recorder) -
         target = RelPath(path[: -len(SUFFIX)])
         if _is_meta(path) and data is None and target not in before.places:
             session.index.drop(target)  # no longer tracked: the user's own again
+
+
+def _stage(session: Session, pointers: list[RelPath]) -> None:
+    """With `core.autostage`, let Git know as `add` does."""
+    git = session.project.git
+    if git is not None and pointers and session.project.config.flag("core.autostage"):
+        there = [path for path in pointers if read_pointer(session.root, path) is not None]
+        git.stage(dict.fromkeys([*there, *git.tracked(pointers)]))
 
 
 def _mixed(path: RelPath, now: bytes | None, data: bytes | None, before: Record) -> bytes:
