@@ -146,6 +146,14 @@ def test_changed_files_are_not_given_up(pushed: Place, cli: InProcess) -> None:
     assert pushed.changes() == {"data/a/1": "modified", "data/b/3": "absent", "data/b/mine": "added"}
 
 
+def test_a_cache_that_other_projects_may_use_is_left_alone(pushed: Place, cli: InProcess, tmp_path: Path) -> None:
+    pushed.config("local", cache_dir=str(tmp_path / "shared"))
+    pushed.pull()
+    assert "--workspace-only" in cli("drop", "data", code=2).err
+    cli("drop", "--workspace-only", "data")
+    assert pushed.states()["data"] == "absent"
+
+
 def test_an_untracked_path_and_no_path(pushed: Place, cli: InProcess) -> None:
     cli("drop", code=2)
     cli("drop", "nothing", code=2)

@@ -243,6 +243,15 @@ def test_what_the_cache_lost_is_fetched(tracked: Place, cli: InProcess, store: P
         dvc_like.undo(tracked.project)
 
 
+def test_where_the_index_was_lost_undo_takes_nothing_else_away(tracked: Place, cli: InProcess) -> None:
+    tracked.write({"data/a/x": "one"})  # as in another version, so it may be replaced
+    (tracked / ".dvc-like/tmp/index.sqlite").unlink()
+    before = state(tracked)
+    assert cli("checkout", "--json").json["replaced"] == ["data/a/x"]
+    cli("undo")
+    assert state(tracked) == before
+
+
 # ------------------------------------------------------------------------------ records
 
 

@@ -128,26 +128,35 @@ def snapshot(
     session: Session,
     seen: Mapping[RelPath, Folder | None],
     going: Mapping[RelPath, Iterable[str]] | None = None,
+    kept: Mapping[RelPath, Mapping[str, Present]] | None = None,
 ) -> dict[RelPath, Meta | None]:
     """Return for each path what is in the workspace, as a meta file would describe it; None where nothing is.
 
     `seen` holds what a scan found of a path, None where it is still to be looked at. `going` names by folder the files
-    that will be replaced or removed: their bytes are put into the cache where the index does not vouch for them. Other
-    files that are not recorded are nobody's business.
+    that will be replaced or removed (None: all that was tracked): their bytes are put into the cache where the index
+    does not vouch for them. `kept` holds by folder what was found to be as recorded though the index did not know it.
+    Other files are nobody's business.
     """
     found: dict[RelPath, Meta | None] = {}
     with session.writer() as writer:
-        taker = _Snapshot(session, writer, going or {})
+        taker = _Snapshot(session, writer, going, kept or {})
         for path, folder in seen.items():
             found[path] = taker.take(path, folder)
     return found
 
 
 class _Snapshot:
-    def __init__(self, session: Session, writer: Writer, going: Mapping[RelPath, Iterable[str]]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        writer: Writer,
+        going: Mapping[RelPath, Iterable[str]] | None,
+        kept: Mapping[RelPath, Mapping[str, Present]],
+    ) -> None:
         self._session = session
         self._writer = writer
         self._going = going
+        self._kept = kept
 
     def take(self, path: RelPath, seen: Folder | None) -> Meta | None:
         name = path.rpartition("/")[2]
@@ -179,28 +188,31 @@ class _Snapshot:
         entries = list(self._files(seen))
         for below in seen.folders.values():
             entry = self._folder(below)
-            if below.row is not None or entry.files:
+            if below.row is not None or entry.files or below.path in self._kept:
                 entries.append(entry)
         digest = self._writer.put_tree(encode(entries))
         size, files = sum(one.data_size for one in entries), sum(one.files for one in entries)
         return Entry(name, FOLDER, size, digest, files)
 
     def _files(self, seen: Folder) -> Iterator[Entry]:
-        row = seen.row
+        row, path = seen.row, RelPath(seen.path)
+        same, unvouched = set(seen.same), [*seen.changed, *seen.new]
+        vouched = {name: one for name, one in row.present().items() if name in same} if row is not None else {}
+        vouched.update((name, one) for name, one in self._kept.get(path, {}).items() if name in unvouched)
+        sizes: dict[str, int] = {}
         if row is not None:
-            try:
-                sizes = {one.value: one.size for one in load(self._session.cache, Digest(row.tree), seen.path)}
-            except DvcLikeError:
-                sizes = {}
-            same = set(seen.same)
-            for name, present in row.present().items():
-                if name in same:
-                    yield Entry(name, present.kind, self._size(present, sizes), present.value)
-        going = self._going.get(RelPath(seen.path), ())
-        unvouched = [name for name in (*seen.changed, *seen.new) if name in going]
-        if unvouched:
-            with self._session.root.descend(seen.path) as here:
-                yield from filter(None, (self._store(here, name) for name in unvouched))
+            with contextlib.suppress(DvcLikeError):
+                sizes = {one.value: one.size for one in load(self._session.cache, Digest(row.tree), path)}
+        for name, present in vouched.items():
+            yield Entry(name, present.kind, self._size(present, sizes), present.value)
+        if self._going is None:
+            going: Iterable[str] = seen.changed if row is not None else unvouched
+        else:
+            going = self._going.get(path, ())
+        lost = [name for name in unvouched if name in going and name not in vouched]
+        if lost:
+            with self._session.root.descend(path) as here:
+                yield from filter(None, (self._store(here, name) for name in lost))
 
     def _size(self, present: Present, sizes: dict[str, int]) -> int:
         if present.kind == LINK:

@@ -138,7 +138,9 @@ def _record(session: Session, recorder: Recorder, plans: list[Plan]) -> None:
     if busy:
         going = {path: todo.judged for plan in busy for path, todo in plan.folders.items()}
         seen = {plan.target.path: plan.other or plan.seen for plan in busy}
-        recorder.keep(places=snapshot(session, seen, going))
+        planned = (item for plan in busy for item in plan.folders.items())
+        kept = {path: todo.keep for path, todo in planned if todo.pair.entry is not None}
+        recorder.keep(places=snapshot(session, seen, going, kept))
 
 
 def _refused(plans: list[Plan], *, force: bool) -> WouldOverwrite | None:

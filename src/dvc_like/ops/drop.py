@@ -72,6 +72,11 @@ def drop(
         raise UsageError("nothing to drop: name at least one target")
     if not cache and not workspace:
         raise UsageError("nothing to drop: leave out one of --cache-only and --workspace-only")
+    if cache and project.config.find("cache.dir") is not None:
+        raise UsageError(
+            f"the cache {project.cache_dir} is set by cache.dir: what other projects need of it is not known here",
+            hint="Free the workspace alone with --workspace-only.",
+        )
     lock = "exclusive" if cache and not dry_run else "shared"
     with open_session(project, progress, worktree=not dry_run, cache=lock) as session:
         failures: list[DvcLikeError] = []
