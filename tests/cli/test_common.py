@@ -33,6 +33,8 @@ CALLS = {
     "remote-modify": ["remote", "modify", "storage", "jobs", "4"],
     "remote-default": ["remote", "default"],
     "config": ["config", "core.remote"],
+    "drop": ["drop", "data"],
+    "undo": ["undo"],
     "gc": ["gc", "--workspace"],
     "fsck": ["fsck"],
     "check-ignore": ["check-ignore", "x.tmp"],

@@ -21,6 +21,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "push": ("dvc_like.cli.push:command", "Send data from the cache to a remote."),
     "remote": ("dvc_like.cli.remote:command", "Name the places where data goes."),
     "config": ("dvc_like.cli.config:command", "Read and change settings."),
+    "drop": ("dvc_like.cli.drop:command", "Free the disk of what a remote is proved to have."),
+    "undo": ("dvc_like.cli.undo:command", "Take back the last command, data and meta files."),
     "gc": ("dvc_like.cli.gc:command", "Free the cache of what nothing needs."),
     "fsck": ("dvc_like.cli.fsck:command", "Check, and with --repair mend, the cache."),
     "check-ignore": ("dvc_like.cli.check_ignore:command", "Show what .dvc-likeignore leaves out, and why."),
