@@ -493,3 +493,15 @@ def test_a_listing_that_lies_is_named_and_the_rest_is_compared(tracked: Place, c
     done = cli("diff", "v1", "lie", code=7)
     assert "data does not have the size and number of files" in done.err
     assert "modified  single" in done.out
+
+
+def test_what_only_went_to_another_target_is_no_difference(tracked: Place) -> None:
+    shutil.rmtree(tracked / "data/b")
+    tracked.write({"data/b/0": "b0 content", "data/b/1": "other", "data/b/2": "b2 content"})
+    (tracked / "data.meta").unlink()
+    tracked.write({".gitignore": "/single\n"})
+    (tracked / "data/hollow").rmdir()
+    tracked.add("data/a", "data/b", "data/run")
+    tracked.save()
+    found = states(tracked, "v1", "HEAD")
+    assert found == {"data/b/1": "modified", "data/link": "deleted", "data/hollow": "deleted", "data": "deleted"}

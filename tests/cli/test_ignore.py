@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.cli.place import Place, past_the_tick, tree_lines
 
 import dvc_like
 from dvc_like.errors import UsageError, WouldOverwrite
+from dvc_like.workspace.ignore import Ignore
 
 __all__ = ["in_process"]  # the fixture `cli`
 
@@ -271,3 +273,47 @@ def test_python(ruled: Place) -> None:
     assert found.ignored
     assert found.rule is not None
     assert found.rule.text == "*.tmp"
+
+
+# ------------------------------------------------------------------------------ as a whole
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_added_is_what_git_would_take(place: Place, seed: int) -> None:
+    rng = random.Random(seed)
+    names = ["a", "b", "ab", "a.tmp", "keep", "x.log"]
+    rules = ["*", "a", "/a", "b/", "!keep", "*.tmp", "!*.tmp", "a/**", "**/b", "!a/", "sub/*", "data/b", "/data/sub/"]
+    spec = {"/".join(["data", *rng.choices(["a", "b", "sub"], k=rng.randint(0, 3)), rng.choice(names) + "_"]): "1"}
+    for _ in range(40):
+        path = "/".join(["data", *rng.choices(["a", "b", "sub", "d"], k=rng.randint(0, 3)), rng.choice(names)])
+        if not any(other.startswith(f"{path}/") or path.startswith(f"{other}/") for other in spec):
+            spec[path] = "1"
+    folders = sorted({os.path.dirname(path) for path in spec})
+    for folder in ["", *rng.sample(folders, min(3, len(folders)))]:
+        lines = rng.sample(rules, rng.randint(1, 4))
+        spec[f"{folder}/.dvc-likeignore".lstrip("/")] = "".join(f"{line}\n" for line in lines)
+    place.write(dict(spec))
+    place.add("data", force=True)  # whatever covers the folder as a whole
+    listed_by_git = place.git("ls-files", "--others", "--exclude-per-directory=.dvc-likeignore", "-z", "data")
+    rules_above = (place / ".dvc-likeignore").read_text().split()
+    if not {"*", "data/b"} & set(rules_above):  # those of the first cover what Git then would not enter
+        theirs = {path.removeprefix("data/") for path in listed_by_git.split("\0") if path}
+        assert {path for path in listed(place) if not path.endswith("/")} == theirs
+    assert place.states() == {"data": "unchanged"}
+    shutil.rmtree(place / ".dvc-like/tmp")
+    assert place.states() == {"data": "unchanged"}
+
+
+def test_rules_are_not_even_looked_for_where_nothing_changed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.write({".dvc-likeignore": "*.tmp\n", "data/a": "a", "data/sub/b": "b"})
+    place.add("data")
+    past_the_tick(place / "data/sub")
+    place.states()
+    asked: list[str] = []
+    concerns = Ignore.concerns
+    monkeypatch.setattr(Ignore, "concerns", lambda *args: asked.append(args[1]) or concerns(*args))  # type: ignore[func-returns-value]
+    assert place.states() == {"data": "unchanged"}
+    assert asked == []
+    place.write({"data/sub/c.tmp": "t"})
+    assert place.states() == {"data": "unchanged"}
+    assert asked == ["data/sub"]

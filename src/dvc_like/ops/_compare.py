@@ -20,6 +20,7 @@ from ._sides import Item, inside, item_now, item_then, settled
 from ._tracked import Target
 
 ADDED, DELETED, MODIFIED, RENAMED = "added", "deleted", "modified", "renamed"
+_SIDES = (DELETED, ADDED)
 
 
 class Difference(NamedTuple):
@@ -129,7 +130,12 @@ class Comparison:
     def finish(self) -> list[Difference]:
         """Return everything that differs, by path."""
         self._match_files(*self._unfold())
-        return sorted(_with_moved_folders(self._found), key=lambda one: (one.path.split("/"), one.state != DELETED))
+        sides = [
+            {one.path for one in self._found if one.state == state and one.entry.kind == FOLDER} for state in _SIDES
+        ]
+        both = sides[0] & sides[1]
+        found = [one for one in self._found if one.path not in both or one.entry.kind != FOLDER]
+        return sorted(_with_moved_folders(found), key=lambda one: (one.path.split("/"), one.state != DELETED))
 
     def _unfold(self) -> tuple[list[tuple[RelPath, Item]], list[tuple[RelPath, Item]]]:
         """Open the folders that came or went, but for those that only moved; return the files on both sides.
@@ -161,7 +167,11 @@ class Comparison:
             if value and item.entry.files:
                 if waiting[number].pop((value, path), None) is None:
                     continue  # it moved
-                other = next((one for one in equal[1 - number][value] if (value, one) in waiting[1 - number]), None)
+                others = [one for one in equal[1 - number][value] if (value, one) in waiting[1 - number]]
+                other = path if path in others else next(iter(others), None)
+                if other == path:
+                    del waiting[1 - number][value, path]
+                    continue  # it only went from one target to another
                 if other is not None:
                     pair = (target, item), waiting[1 - number].pop((value, other))
                     (_, old), (new_target, new) = pair if number == 0 else pair[::-1]
@@ -176,6 +186,13 @@ class Comparison:
         return files
 
     def _match_files(self, gone: list[tuple[RelPath, Item]], come: list[tuple[RelPath, Item]]) -> None:
+        before = {item.path: item for _, item in gone}
+        stayed = {item.path for _, item in come} & before.keys()  # only in another target now
+        for target, item in come:
+            if item.path in stayed:
+                self._compare(target, before[item.path], item)
+        gone = [one for one in gone if one[1].path not in stayed]
+        come = [one for one in come if one[1].path not in stayed]
         by_value: dict[str, list[Item]] = defaultdict(list)
         sizes: dict[int, str] = {}  # of what went, with the algorithm it is named by
         for _, item in gone:
