@@ -150,7 +150,7 @@ def test_the_list_names_the_last_command_first(tracked: Place, cli: InProcess) -
     cli("commit")
     cli("undo")
     lines = cli("undo", "--list", "-q").out.splitlines()
-    assert [line.split(maxsplit=2)[2] for line in lines] == ["undo add single", "add single"]
+    assert [line.split(maxsplit=3)[3] for line in lines] == ["undo add single", "add single"]
     cli("undo")
     assert records(tracked)[0] == "redo add single"
 

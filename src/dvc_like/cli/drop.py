@@ -73,7 +73,9 @@ def command(
     if dry_run and len(shown) < len(done.files):
         console.say(f"  ... and {len(done.files) - len(shown):,} more (-v shows all)")
     would = "would be dropped" if dry_run else "dropped"
-    console.say(f"{plural(len(done.files), 'file')} {would} from the workspace, {human_size(done.workspace_size)}")
-    console.say(f"{plural(done.objects, 'object')} {would} from the cache, {human_size(done.cache_size)}")
+    if not cache_only:
+        console.say(f"{plural(len(done.files), 'file')} {would} from the workspace, {human_size(done.workspace_size)}")
+    if not workspace_only:
+        console.say(f"{plural(done.objects, 'object')} {would} from the cache, {human_size(done.cache_size)}")
     if done.kept:
         console.say(f"{plural(done.kept, 'object')} kept in the cache: other targets, worktrees or links need them")

@@ -41,7 +41,9 @@ def command(console: Console, count: int, list_all: bool, force: bool, remote: s
         records = undoable(project)
         console.document("undo", {"records": [{"verb": one.verb, "made": one.made} for one in records]})
         for number, one in enumerate(records, 1):
-            console.answer(f"{number:>3}  {time.strftime('%H:%M:%S', time.localtime(one.made))}  {show(one.verb)}")
+            console.answer(
+                f"{number:>3}  {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(one.made))}  {show(one.verb)}"
+            )
         if not records:
             console.say("There is nothing to undo.")
         return

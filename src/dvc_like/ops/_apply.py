@@ -93,19 +93,17 @@ class Applier:
             else:
                 self._file(parent, target, entry)
 
-    def remove(self, wanted: Wanted, seen: Folder, plans: dict[RelPath, FolderPlan]) -> None:
-        """Remove a target that no meta file describes any more, as far as its plan says it is safe."""
-        path = wanted.target.path
+    def remove(self, parent: Dir, path: RelPath, seen: Folder, plans: dict[RelPath, FolderPlan]) -> None:
+        """Remove a folder that no meta file describes any more, as far as its plan says it is safe."""
         self._plans, self._wanted = plans, None
-        try:
-            with self._session.root.descend(paths.parent(path)) as parent:
-                if wanted.target.meta.is_folder:
-                    self.vanish(parent, path, seen)
-                else:
-                    self._remove_files(parent, paths.parent(path), plans[paths.parent(path)])
-                    self._rows[path] = None
-        except (FileNotFoundError, NotADirectoryError):
-            self._rows[path] = None
+        self.vanish(parent, path, seen)
+
+    def remove_file(self, parent: Dir, path: RelPath, judged: bytes) -> None:
+        """Remove a single file that no meta file describes any more."""
+        if self._guard.may_go(parent, paths.parent(path), path.rpartition("/")[2], judged):
+            parent.unlink(path.rpartition("/")[2])
+            self.removed.append(path)
+        self._rows[path] = None
 
     def settle(self) -> None:
         """Record what was put in place. Entries so fresh that a later write could hide are marked."""

@@ -14,6 +14,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 
 from .. import paths
 from ..cache.writer import Writer
@@ -138,8 +139,8 @@ def snapshot(
     Other files are nobody's business.
     """
     found: dict[RelPath, Meta | None] = {}
-    with session.writer() as writer:
-        taker = _Snapshot(session, writer, going, kept or {})
+    with contextlib.ExitStack() as stack:
+        taker = _Snapshot(session, stack, going, kept or {})
         for path, folder in seen.items():
             found[path] = taker.take(path, folder)
     return found
@@ -149,14 +150,19 @@ class _Snapshot:
     def __init__(
         self,
         session: Session,
-        writer: Writer,
+        stack: contextlib.ExitStack,
         going: Mapping[RelPath, Iterable[str]] | None,
         kept: Mapping[RelPath, Mapping[str, Present]],
     ) -> None:
         self._session = session
-        self._writer = writer
+        self._stack = stack
         self._going = going
         self._kept = kept
+
+    @cached_property
+    def _writer(self) -> Writer:
+        """Opened when it is needed: mostly the cache has all that a record names."""
+        return self._stack.enter_context(self._session.writer())
 
     def take(self, path: RelPath, seen: Folder | None) -> Meta | None:
         name = path.rpartition("/")[2]

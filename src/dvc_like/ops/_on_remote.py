@@ -39,7 +39,8 @@ def on_remotes(session: Session, wanted: list[Wanted], remote: str | None) -> li
                 missing = survey.run(group)
         for one in group:
             lost = tuple(need.path for need in missing.files if is_below(need.path, one.inside))
-            trees = [need.digest for level in missing.levels for need in level if is_below(need.path, one.inside)]
+            below = (need for level in missing.levels for need in level if is_below(need.path, one.inside))
+            trees = [need.digest for need in below if need.whole or one.only is None]
             idents = set(map(tree_ident, trees))
             if one.is_whole:  # a listing may be named by the path of another target that has it too
                 meta = one.target.meta

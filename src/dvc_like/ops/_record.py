@@ -37,7 +37,8 @@ class Record:
     `pointers` holds bytes, or None where there was no file. `places` holds what of each target was in the workspace, as
     a meta file would describe it, None where there was nothing. `after` holds fingerprints of the pointers once the
     command had ended, empty where there is no file then. `freed` tells that objects were taken out of the cache,
-    `trash` that they went to its trash, `large` that there was too much to record. `made` is in seconds since 1970.
+    `trash` that they went to its trash, `large` that there was too much to record, or no place for it. `made` is in
+    seconds since 1970.
     """
 
     serial: int

@@ -6,6 +6,7 @@ whose bytes are not in the cache stands in the way of one, and what no meta file
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -123,13 +124,24 @@ def checkout_in(
                 except (DvcLikeError, OSError) as error:
                     failures.append(explained(error, "What is in place is whole; check out again."))
             for plan in leaving:
-                applier.remove(plan.wanted, plan.seen, plan.folders)
+                _remove(session, applier, plan)
         finally:
             applier.settle()
             recorder.touched |= any(applier.results[:3])
     if guard.left:
         failures.append(guard.error())
     return CheckedOut(*(tuple(sorted(found)) for found in applier.results))
+
+
+def _remove(session: Session, applier: Applier, plan: Plan) -> None:
+    """Carry out the plan of a target that goes."""
+    path = plan.target.path
+    gone_by_now = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+    with gone_by_now, session.root.descend(paths.parent(path)) as parent:
+        if plan.target.meta.is_folder:
+            applier.remove(parent, path, plan.seen, plan.folders)
+        else:
+            applier.remove_file(parent, path, *plan.folders[paths.parent(path)].judged.values())
 
 
 def _record(session: Session, recorder: Recorder, plans: list[Plan]) -> None:
@@ -140,7 +152,13 @@ def _record(session: Session, recorder: Recorder, plans: list[Plan]) -> None:
         seen = {plan.target.path: plan.other or plan.seen for plan in busy}
         planned = (item for plan in busy for item in plan.folders.items())
         kept = {path: todo.keep for path, todo in planned if todo.pair.entry is not None}
-        recorder.keep(places=snapshot(session, seen, going, kept))
+        try:
+            recorder.keep(places=snapshot(session, seen, going, kept))
+        except PermissionError:
+            if any(plan.in_the_way for plan in busy):
+                raise  # with `force` these are given up, but not before they are saved
+            recorder.record.large = True
+            recorder.keep()
 
 
 def _refused(plans: list[Plan], *, force: bool) -> WouldOverwrite | None:

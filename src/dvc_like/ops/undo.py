@@ -89,7 +89,7 @@ def _merged(records: list[Record]) -> Record:
     for record in records:
         if record.large:
             raise DvcLikeError(
-                f"{show(record.verb)!r} changed too much to be undone",
+                f"{show(record.verb)!r} could not be recorded",
                 hint="Go back with Git, and `dvc-like checkout`.",
             )
         found.pointers.update(record.pointers)
