@@ -51,6 +51,21 @@ def _remote_name(value: str) -> str:
     return value
 
 
+def _profile_name(value: str) -> str:
+    """The name of a profile, or empty for none."""
+    if value and not _NAME.fullmatch(value):
+        raise ValueError("cannot be the name of a profile")
+    return value
+
+
+def _pattern(value: str) -> str:
+    """A pattern of paths, seen from the project's root."""
+    text = value.removesuffix("/")
+    if any(part in ("", ".", "..") for part in text.split("/")):
+        raise ValueError("is no pattern of paths below the project's root")
+    return text
+
+
 def _number(value: str) -> float:
     """A number that is not negative."""
     try:
@@ -118,7 +133,9 @@ _KEYS: dict[str, dict[str, Key]] = {
         "hash": Key(_one_of(*WRITABLE)),
         "autostage": Key(_flag),
         "locktimeout": Key(_number),
+        "profile": Key(_profile_name, tracked=False),
     },
+    "profile": {"include": Key(_pattern), "exclude": Key(_pattern)},
     "cache": {"dir": Key(_path, tracked=False), "type": Key(_some_of("reflink", "hardlink", "symlink", "copy"))},
     "gc": {"grace": Key(_number, least=GRACE), "cloudgrace": Key(_number, least=CLOUD_GRACE)},
     "remote": {
@@ -144,6 +161,7 @@ _KEYS: dict[str, dict[str, Key]] = {
         "proxy": Key(_text, tracked=False),
     },
 }
+NAMED = ("remote", "profile")  # sections of which there are several, each with a name
 _PRIVATE_ACLS = ("private", "bucket-owner-read", "bucket-owner-full-control")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -215,6 +233,27 @@ class Config:
                 found.setdefault(remote, {})[key] = value.text
         return {name: options for name, options in sorted(found.items()) if "url" in options}
 
+    def profile(self, name: str) -> tuple[list[str], list[str]]:
+        """Return the patterns that a profile includes and excludes, of all levels; raise when there is none such."""
+        found: dict[str, list[str]] = {"include": [], "exclude": []}
+        for value in self.values:
+            section, _, rest = value.name.partition(".")
+            profile, _, key = rest.rpartition(".")
+            if (section, profile) == ("profile", name) and key in found:
+                try:
+                    found[key].append(_pattern(value.text))
+                except ValueError as error:
+                    raise ConfigError(f"{value.name} = {show(value.text)!r} in {value.path} {error}") from None
+        if not any(found.values()):
+            known = sorted({one.name[8:].rpartition(".")[0] for one in self.values if one.name.startswith("profile.")})
+            raise ConfigError(
+                f"there is no profile named {show(name)!r}",
+                hint=f"Known: {', '.join(map(show, known))}."
+                if known
+                else "Make one with `dvc-like config --add profile.NAME.include PATTERN`.",
+            )
+        return found["include"], found["exclude"]
+
 
 def default_files(project: str | None) -> dict[str, str]:
     """Return where the levels lie; `project` is the ``.dvc-like`` folder, if there is one."""
@@ -241,12 +280,12 @@ def split_name(name: str) -> tuple[str, str, str]:
     section = section.lower()
     key = gitconfig.plain_key(key)
     keys = _KEYS.get(section)
-    if keys is None or key not in keys or bool(subsection) != (section == "remote"):
+    if keys is None or key not in keys or bool(subsection) != (section in NAMED):
         near = {section: keys} if keys else _KEYS
-        known = ", ".join(f"{s}.{'NAME.' if s == 'remote' else ''}{k}" for s, ks in near.items() for k in ks)
+        known = ", ".join(f"{s}.{'NAME.' if s in NAMED else ''}{k}" for s, ks in near.items() for k in ks)
         raise UsageError(f"there is no setting {show(name)!r}", hint=f"Known: {known}.")
     if subsection:
-        check_remote_name(subsection)
+        check_remote_name(subsection, section)
     return section, subsection, key
 
 
@@ -266,11 +305,11 @@ def _key(section: str, key: str) -> Key | None:
     return _KEYS.get(section, {}).get(key)
 
 
-def check_remote_name(name: str) -> str:
-    """Return `name` when a remote may be called so."""
+def check_remote_name(name: str, what: str = "remote") -> str:
+    """Return `name` when a remote, or `what` else there are several of, may be called so."""
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{show(name)!r} cannot be the name of a remote",
+            f"{show(name)!r} cannot be the name of a {what}",
             hint="Use letters, digits, '-', '_' and '.', and begin with a letter or digit.",
         )
     return name
@@ -340,10 +379,11 @@ def _load(path: str, *, follow: bool) -> str:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
 
 
-def edit(path: str, changes: dict[str, str | None], *, follow: bool = False) -> None:
+def edit(path: str, changes: dict[str, str | None], *, follow: bool = False, add: bool = False) -> None:
     """Set (or, with None, unset) settings in one file; comments and order stay as they are.
 
-    With `follow` the file may be a link, and what it points to is changed: for the user's own configuration.
+    With `follow` the file may be a link, and what it points to is changed: for the user's own configuration. With `add`
+    a setting keeps the values that it has.
     """
     folder, name = os.path.split(os.path.realpath(path) if follow else path)
     os.makedirs(folder, exist_ok=True)
@@ -353,6 +393,6 @@ def edit(path: str, changes: dict[str, str | None], *, follow: bool = False) -> 
     except FileNotFoundError:
         text, mode = "", 0o600 if name == "config.local" else 0o666
     for setting, value in changes.items():
-        text = gitconfig.changed(text, path, setting, value)
+        text = gitconfig.changed(text, path, setting, value, add=add)
     with Dir.open_root(folder) as here:
         here.write(name, text.encode(), mode=mode)

@@ -37,6 +37,8 @@ CALLS = {
     "remote-default": ["remote", "default"],
     "config": ["config", "core.remote"],
     "cache-dir": ["cache", "dir"],
+    "drop": ["drop", "data"],
+    "undo": ["undo"],
     "gc": ["gc", "--workspace"],
     "fsck": ["fsck"],
     "doctor": ["doctor"],

@@ -11,6 +11,7 @@ from dvc_like import config
 from dvc_like import digest as digests
 from dvc_like.config import Config
 from dvc_like.meta import file, tree
+from dvc_like.ops import _record
 from dvc_like.ops._store import read_description
 from dvc_like.paths import RelPath
 from dvc_like.remote import pack, packs, refs
@@ -41,6 +42,7 @@ def test_every_example_is_of_a_kind_that_is_tested_here() -> None:
         "refs",
         "condemned",
         "rules",
+        "undo",
     }
 
 
@@ -119,10 +121,19 @@ def test_a_list_of_what_is_condemned_is_read_and_written_the_same(text: str) -> 
     assert packs.encode_condemned(condemned.written, condemned.names) == text.encode()
 
 
+@pytest.mark.parametrize("text", of("undo"))
+def test_a_record_of_undo_is_read_and_written_the_same(text: str) -> None:
+    record = _record.decode(text.encode(), 7)
+    assert {place is not None and place.is_folder for place in record.places.values()} == {True, False}
+    assert _record.encode(record) == text.encode()
+    assert record.name == "00000007.undo"
+
+
 @pytest.mark.parametrize("text", of("ini"))
 def test_a_configuration_may_be_tracked_and_is_what_editing_makes(text: str, tmp_path: Path) -> None:
     (tmp_path / "config").write_text(text)
     values = Config({"project": str(tmp_path / "config")}).values
     assert values
-    config.edit(str(tmp_path / "made"), {value.name: value.text for value in values})
+    for value in values:
+        config.edit(str(tmp_path / "made"), {value.name: value.text}, add=value.name.startswith("profile."))
     assert (tmp_path / "made").read_text() == text

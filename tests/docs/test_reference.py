@@ -195,7 +195,7 @@ def test_the_tree_in_the_source_is_whole() -> None:
 def settings() -> dict[str, str]:
     """Return every setting as the page writes it, and whether the tracked file may hold it."""
     return {
-        f"{section}.NAME.{key}" if section == "remote" else f"{section}.{key}": _may_be_tracked(found)
+        f"{section}.NAME.{key}" if section in config.NAMED else f"{section}.{key}": _may_be_tracked(found)
         for section, keys in config._KEYS.items()
         for key, found in keys.items()
     }
@@ -296,6 +296,7 @@ FITS: dict[str, Callable[[Any], bool]] = {
     "boolean": lambda value: isinstance(value, bool),
     "boolean or null": lambda value: value is None or isinstance(value, bool),
     "list of strings": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "map": lambda value: isinstance(value, dict),
     "map or null": lambda value: value is None or isinstance(value, dict),
 }
@@ -391,6 +392,9 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     write("model.bin", "another\n")
     run("commit", "model.bin")
     run("push")
+    run("drop", "model.bin")
+    run("undo", variant="Undoing")
+    run("undo", "--list", variant="Listing")
     run("gc", "--workspace", "--cloud", "--grace", "0", "--force", variant="Collecting")
     (repo / "data/frames/day1/a.txt").unlink()
     run("checkout")

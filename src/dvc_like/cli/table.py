@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "remote": ("dvc_like.cli.remote:command", "Name the places where data goes."),
     "config": ("dvc_like.cli.config:command", "Read and change settings."),
     "cache": ("dvc_like.cli.cache:command", "Say where the objects on this machine lie."),
+    "drop": ("dvc_like.cli.drop:command", "Free the disk of what a remote is proved to have."),
+    "undo": ("dvc_like.cli.undo:command", "Take back the last command, data and meta files."),
     "gc": ("dvc_like.cli.gc:command", "Free the cache of what nothing needs."),
     "fsck": ("dvc_like.cli.fsck:command", "Check, and with --repair mend, the cache."),
     "doctor": ("dvc_like.cli.doctor:command", "Show what this is made of, and what is wrong."),

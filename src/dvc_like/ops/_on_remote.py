@@ -39,9 +39,10 @@ def on_remotes(session: Session, wanted: list[Wanted], remote: str | None) -> li
                 missing = survey.run(group)
         for one in group:
             lost = tuple(need.path for need in missing.files if is_below(need.path, one.inside))
-            trees = [need.digest for level in missing.levels for need in level if is_below(need.path, one.inside)]
+            below = (need for level in missing.levels for need in level if is_below(need.path, one.inside))
+            trees = [need.digest for need in below if need.whole or one.only is None]
             idents = set(map(tree_ident, trees))
-            if one.inside == one.target.path:  # a listing may be named by the path of another target that has it too
+            if one.is_whole:  # a listing may be named by the path of another target that has it too
                 meta = one.target.meta
                 idents.add(tree_ident(meta.digest) if meta.is_folder else file_ident(meta.digest))
             whole = not lost and idents <= survey.known

@@ -14,6 +14,7 @@ from ..paths import show
 from ..progress import SILENT, Progress
 from ..project import Project
 from ..remote.seen import Seen
+from ._choose import choose
 from ._refs import publish
 from ._repack import replace_damaged
 from ._send import Sender
@@ -21,7 +22,7 @@ from ._session import Session, open_session
 from ._settled import count_settled, settle
 from ._store import Store, open_store, remote_name
 from ._survey import Survey
-from ._tracked import Selection, Wanted, read_all_targets
+from ._tracked import Selection, Wanted
 from ._transfer import as_error
 
 
@@ -54,7 +55,7 @@ def push(
     wrong: list[DvcLikeError] = []
     done = Pushed()
     with open_session(project, progress, cache="shared") as session:
-        wanted = read_all_targets(project, session.root, selection, wrong)
+        wanted = choose(session, selection, wrong, by_default=False)
         groups: dict[str, list[Wanted]] = {}
         for one in wanted:
             groups.setdefault(remote_name(project, remote, one.target.meta.remote), []).append(one)
@@ -106,4 +107,4 @@ def _push_to(session: Session, store: Store, wanted: list[Wanted], done: Pushed)
     done.untried += sender.untried
     done.unknown += missing.unknown
     if not (missing.failures or sender.failures or missing.unknown):
-        done.partial += sorted({show(one.target.path) for one in failed if one.inside != one.target.path})
+        done.partial += sorted({show(one.target.path) for one in failed if not one.is_whole})

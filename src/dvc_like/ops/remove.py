@@ -23,11 +23,14 @@ from ..workspace.index import Present
 from ..workspace.scan import Folder
 from ._apply import Applier, FolderPlan
 from ._guard import Guard, judge, judge_recorded
+from ._journal import recorded as kept_for_undo
+from ._journal import words
+from ._look import look
 from ._pointer import named, tell_git, withdraw
 from ._session import Session, explained, open_session
 from ._tracked import Target, Wanted
 from ._trees import Pair, pairs, root_entry
-from .status import compare, look
+from .status import compare
 
 
 class Removed(NamedTuple):
@@ -73,7 +76,8 @@ def remove(
                 wanted[found.path] = found
             except DvcLikeError as error:
                 failures.append(error)
-        with session.progress.task("removing") as task:
+        recording = kept_for_undo(session, words("remove", targets), [one.path for one in wanted.values()])
+        with session.progress.task("removing") as task, recording:
             for target in wanted.values():
                 try:
                     finished = _clear(session, target, task, force=force) if outs else Removed(target)
@@ -141,7 +145,9 @@ def _plan(session: Session, target: Target, *, force: bool) -> _Plan:
     if compared.problem is not None and not force:
         raise compared.problem
     if target.meta.is_folder and not force:
-        for _ in pairs(session.cache, target.path, root_entry(target.path, target.meta), None, target.path):
+        for _ in pairs(
+            session.cache, target.path, root_entry(target.path, target.meta), None, Wanted(target, target.path)
+        ):
             pass  # a file is safe only when the listing that names it is: this raises where one is missing
     seen, parent = look(session, target)
     plan = _Plan(seen)
