@@ -185,6 +185,22 @@ def test_what_was_edited_after_it_came_is_not_removed(tracked: Place, clone: Cal
     assert {name for name, node in copy.data().items() if node[0] == "file"} == {"data/mine"}
 
 
+def test_what_the_command_was_not_asked_to_change_is_not_looked_at(tracked: Place, cli: InProcess) -> None:
+    tracked.write({"data/b/y": "unsaved", "single": "unsaved"})
+    (tracked / "data/a/x").unlink()
+    before = state(tracked)
+    cli("checkout", "data/a")
+    cli("undo")
+    assert state(tracked) == before
+    cli("undo")
+    cli("checkout", "--glob", "data/*/z")
+    (tracked / "data/new/z").unlink()
+    cli("checkout", "--glob", "data/*/z")
+    cli("undo")
+    assert not (tracked / "data/new/z").exists()
+    assert (tracked / "data/b/y").read_text() == "unsaved"
+
+
 def test_a_meta_file_that_changed_since_is_not_overwritten(tracked: Place, cli: InProcess) -> None:
     tracked.write({"single": "three"})
     cli("add", "single")

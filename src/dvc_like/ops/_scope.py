@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import fnmatch
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 _Test = Callable[[str], object]
 _States = frozenset[int]  # how many parts of a pattern may have been matched by a path
@@ -86,12 +86,13 @@ class Scope:
 
     def __init__(
         self,
-        include: Iterable[str] = (),
+        include: Sequence[str] = (),
         exclude: Iterable[str] = (),
         names_in: Callable[[str], frozenset[str] | None] | None = None,
     ) -> None:
         self._inside = _Patterns(["**"])
         self._include = _Patterns(include or ["**"])
+        self.patterns = list(include) if names_in is None else []  # none: nothing is left out
         self._exclude = _Patterns(exclude)
         self._names_in = names_in
         self._seen: dict[str, frozenset[str] | None] = {}
@@ -99,7 +100,9 @@ class Scope:
     def within(self, paths: Iterable[str]) -> Scope:
         """Return what this asks for at and below some paths."""
         found = copy.copy(self)
-        found._inside = _Patterns([re.sub(r"([*?[])", r"[\1]", path) for path in paths])
+        texts = [escape(path) for path in paths]
+        found._inside = _Patterns(texts)
+        found.patterns = found.patterns or texts
         return found
 
     @property
@@ -136,3 +139,8 @@ class Scope:
         if path not in self._seen:
             self._seen[path] = self._names_in(path)
         return self._seen[path]
+
+
+def escape(path: str) -> str:
+    """Return the pattern that matches just this path."""
+    return re.sub(r"([*?[])", r"[\1]", path)

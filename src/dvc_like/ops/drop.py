@@ -29,6 +29,7 @@ from ._closure import Need, TreeNeed, close_over, refuse_unknown
 from ._guard import Guard
 from ._journal import recorded, snapshot, words
 from ._look import look
+from ._plan import together
 from ._renames import files_below
 from ._session import Session, open_session
 from ._store import open_store, remote_name
@@ -86,7 +87,8 @@ def drop(
         if failures:
             raise gathered(failures)
         proven = _prove(session, wanted, closure.files, remote) if cache else set()
-        sights = {one: _look(session, one) for one in wanted}
+        whole = [together([one for one in wanted if one.target.path == path]) for path in _paths(wanted)]
+        sights = {one: _look(session, one) for one in whole}
         done = Dropped()
         dropper = _Dropper(session, done, proven, dry_run=dry_run)
         if workspace:
@@ -96,7 +98,8 @@ def drop(
             if not dry_run:
                 recorder.record.freed = bool(objects)
                 recorder.touched = True
-                recorder.keep(places=snapshot(session, {one.target.path: seen for one, seen in sights.items()}))
+                places = snapshot(session, {one.target.path: seen for one, seen in sights.items()})
+                recorder.keep(places=places, parts={one.target.path: one.patterns for one in sights})
             for one, seen in sights.items():
                 dropper.drop(one, seen) if workspace else dropper.distrust(one, seen)
             for need in objects:
@@ -105,6 +108,10 @@ def drop(
         if dropper.guard.left:
             raise dropper.guard.error()
     return done
+
+
+def _paths(wanted: list[Wanted]) -> dict[RelPath, None]:
+    return dict.fromkeys(one.target.path for one in wanted)
 
 
 def _load(session: Session, level: list[TreeNeed]) -> None:
