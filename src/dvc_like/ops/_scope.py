@@ -72,6 +72,10 @@ class _Patterns:
         states = self._states(path, keep=False)
         return any(one.done in found for one, found in zip(self._patterns, states, strict=True))
 
+    def mark(self, path: str) -> tuple[_States, ...]:
+        """Return what decides which paths below a folder match: equal for two folders, the same is asked of both."""
+        return tuple(self._states(path, keep=True))
+
     def may_hit_below(self, path: str) -> bool:
         """Tell whether a folder, or something below it, may match."""
         return any(self._states(path, keep=True))
@@ -133,6 +137,11 @@ class Scope:
         if self._include.may_hit_below(path) and not self._exclude.hit(path):
             return True
         return self._names_in is not None and self._names(path) is not None
+
+    def mark(self, path: str) -> object:
+        """Return what decides what is asked for in a folder: of equal listings with equal marks, one is enough."""
+        here = path if self._names_in is not None and self._names(path) is not None else ""
+        return self._inside.mark(path), self._include.mark(path), self._exclude.mark(path), here
 
     def _names(self, path: str) -> frozenset[str] | None:
         assert self._names_in is not None

@@ -35,7 +35,7 @@ from ._session import Session, open_session
 from ._store import open_store, remote_name
 from ._survey import Survey
 from ._tracked import Selection, Wanted, walk, workspaces
-from ._trees import load_entry, root_entry
+from ._trees import UNFOLD_FREELY, load_entry, root_entry
 
 
 @dataclass
@@ -190,7 +190,7 @@ def _needed_elsewhere(session: Session, wanted: list[Wanted]) -> set[Digest]:
         with Dir.open_root(top) as root:
             for target in walk(root):
                 wishes = asked.get(target.path, []) if os.path.realpath(top) == os.path.realpath(project.root) else []
-                if not wishes:
+                if not wishes or target.meta.file_count > 20 * UNFOLD_FREELY:
                     others.append(Wanted(target, target.path))
                 elif not any(one.is_whole for one in wishes):
                     below = files_below(session, target.path, root_entry(target.path, target.meta))
