@@ -57,6 +57,13 @@ def test_a_part_goes_and_add_keeps_it(pushed: Place, cli: InProcess) -> None:
     assert "data/a/1" in cli("checkout", "--json").json["created"]
 
 
+def test_several_parts_of_one_target(pushed: Place, cli: InProcess) -> None:
+    cli("drop", "data/a/1", "data/b", "single")
+    assert pushed.changes() == {"data/a/1": "absent", "data/b": "absent", "single": "absent"}
+    cli("undo")
+    assert pushed.changes() == {}
+
+
 def test_patterns(pushed: Place, cli: InProcess) -> None:
     cli("drop", "--glob", "data/*/[23]")
     assert pushed.changes() == {"data/a/2": "absent", "data/b": "absent"}

@@ -185,6 +185,22 @@ def test_what_was_edited_after_it_came_is_not_removed(tracked: Place, clone: Cal
     assert {name for name, node in copy.data().items() if node[0] == "file"} == {"data/mine"}
 
 
+def test_what_the_command_was_not_asked_to_change_is_not_looked_at(tracked: Place, cli: InProcess) -> None:
+    tracked.write({"data/b/y": "unsaved", "single": "unsaved"})
+    (tracked / "data/a/x").unlink()
+    before = state(tracked)
+    cli("checkout", "data/a")
+    cli("undo")
+    assert state(tracked) == before
+    cli("undo")
+    cli("checkout", "--glob", "data/*/z")
+    (tracked / "data/new/z").unlink()
+    cli("checkout", "--glob", "data/*/z")
+    cli("undo")
+    assert not (tracked / "data/new/z").exists()
+    assert (tracked / "data/b/y").read_text() == "unsaved"
+
+
 def test_a_meta_file_that_changed_since_is_not_overwritten(tracked: Place, cli: InProcess) -> None:
     tracked.write({"single": "three"})
     cli("add", "single")
@@ -397,3 +413,29 @@ def test_with_autostage_git_sees_the_pointers_go_back(tracked: Place, cli: InPro
     cli("undo")
     assert tracked.git("diff", "--cached", "--name-only") == ""
     assert tracked.git("status", "--short", "--untracked-files=no") == ""
+
+
+@pytest.mark.parametrize(
+    "words", [["remove", "data"], ["remove", "--outs", "data"], ["move", "data", "elsewhere"]], ids=" ".join
+)
+def test_what_was_removed_or_moved_comes_back(place: Place, cli: InProcess, words: list[str]) -> None:
+    place.track({"data/x": "1", "data/sub/y": "2", "single": "3"})
+    before, pointer = place.data(), (place / "data.meta").read_bytes()
+    cli(*words, cwd=place.root)
+    assert not (place / "data.meta").exists()
+    cli("undo", cwd=place.root)
+    assert place.data() == before
+    assert (place / "data.meta").read_bytes() == pointer
+    assert not (place / "elsewhere.meta").exists()
+    assert cli("status", "--exit-code", cwd=place.root).code == 0
+    assert place.git("status", "--porcelain") == ""
+
+
+def test_what_a_forced_remove_gave_up_comes_back(place: Place, cli: InProcess) -> None:
+    place.track({"data/x": "1", "data/sub/y": "2"})
+    place.write({"data/x": "never saved"})
+    before = place.data()
+    cli("remove", "--outs", "--force", "data", cwd=place.root)
+    assert "data/x" not in place.data()
+    cli("undo", cwd=place.root)
+    assert place.data() == before

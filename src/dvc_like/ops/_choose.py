@@ -84,11 +84,13 @@ def _profile(session: Session, selection: Selection, *, by_default: bool) -> Sco
 def _matches(session: Session, wanted: Wanted, scope: Scope) -> bool:
     """Tell whether a target holds something that matches; it may, where a listing is not in the cache."""
     waiting: list[tuple[Entry, RelPath]] = [(root_entry(wanted.target.path, wanted.target.meta), wanted.target.path)]
+    seen: set[tuple[str, object]] = set()
     while waiting:
         entry, path = waiting.pop()
         if scope.asks(path):
             return True
-        if entry.kind == FOLDER and scope.enters(path):
+        if entry.kind == FOLDER and scope.enters(path) and (mark := (entry.value, scope.mark(path))) not in seen:
+            seen.add(mark)  # a few listings may unfold without end
             try:
                 waiting += [(one, join(path, one.name)) for one in load(session.cache, entry.digest, path)]
             except DvcLikeError:

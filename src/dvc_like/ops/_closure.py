@@ -97,7 +97,7 @@ def close_over(wanted: Iterable[Wanted], load_level: Loader) -> Closure:
             level.append(TreeNeed(entry.digest, one.target.path, 0, one, entry.size, entry.files, whole=whole))
         else:
             found.files.setdefault(entry.digest, _need(entry, one.target.path, single=True))
-    seen: set[tuple[Digest, object, str, int]] = set()
+    seen: set[tuple[Digest, object, int]] = set()
     while level := [need for need in level if not _seen(need, seen)]:
         load_level(level)
         found.levels.append(level)
@@ -123,10 +123,11 @@ def _need(entry: Entry, path: RelPath, *, single: bool = False) -> Need:
     return Need(digest, file_ident(digest), entry.size, path, single)
 
 
-def _seen(need: TreeNeed, seen: set[tuple[Digest, object, str, int]]) -> bool:
+def _seen(need: TreeNeed, seen: set[tuple[Digest, object, int]]) -> bool:
     # The depth counts: a relative link may be safe at one depth and lead out of the dataset at another.
-    part = None if need.whole else (need.wanted.inside, need.wanted.only)
-    mark = (need.digest, part, need.path if part and part[1] else "", need.depth)
+    only = need.wanted.only
+    part = None if need.whole else (need.wanted.inside, only, only.mark(need.path) if only is not None else None)
+    mark = (need.digest, part, need.depth)
     if mark in seen:
         return True
     seen.add(mark)

@@ -54,15 +54,19 @@ class Recorder:
         places: dict[RelPath, Meta | None] | None = None,
         *,
         pointers: Iterable[RelPath] = (),
+        parts: Mapping[RelPath, list[str]] | None = None,
     ) -> None:
-        """Record, before any of it changes, meta file and `.gitignore` of `targets`, and what is in the workspace."""
+        """Record, before any of it changes, meta file and `.gitignore` of `targets`, and what is in the workspace.
+
+        `parts` holds by target the patterns of what may change of it, where that is not all.
+        """
         record, root = self.record, self._session.root
         wanted = [one for path in targets for one in (RelPath(path + SUFFIX), join(paths.parent(path), gitignore.NAME))]
         for path in (*wanted, *pointers):
             if path not in record.pointers:
                 record.pointers[path] = read_pointer(root, path)
         for path, place in (places or {}).items():
-            record.places.setdefault(path, place)
+            record.add_place(path, place, (parts or {}).get(path, []))
         self.write()
 
     def write(self) -> None:

@@ -41,6 +41,7 @@ class Plan:
     stuck: list[RelPath] = field(default_factory=list)  # never added, in a folder where a file belongs
     giving_way: list[RelPath] = field(default_factory=list)  # folders where a file belongs
     other: Folder | None = None  # the folder that is where a single file belongs
+    strict: bool = False  # what changed is in the way also where the version has nothing of that name
 
     @property
     def target(self) -> Target:
@@ -69,9 +70,8 @@ def make_plan(
             known.append(one)
         except UsageError as error:
             failures.append(error)
-    wanted = _together(known) if known else Wanted(target, target.path, Scope(exclude=["**"]))
-    plan = Plan(wanted, seen)
-    plan.giving_way += [target.path] if strict else []
+    wanted = together(known) if known else Wanted(target, target.path, Scope(exclude=["**"]))
+    plan = Plan(wanted, seen, strict=strict)
     entry = root_entry(target.path, target.meta)
     _make_room(session, plan)
     if plan.other is not None:
@@ -108,8 +108,8 @@ def plan_absence(session: Session, path: RelPath, *, strict: bool = False) -> Pl
         with session.root.descend(holder) as parent:
             if stat.S_ISDIR(parent.lstat(name).st_mode):
                 with parent.sub(name) as here:
-                    plan = Plan(wanted, session.scanner(Recorded(session.cache, path, None)).folder(here, path))
-                plan.giving_way += [path] if strict else []
+                    seen = session.scanner(Recorded(session.cache, path, None)).folder(here, path)
+                plan = Plan(wanted, seen, strict=strict)
                 for pair in pairs(session.cache, path, None, plan.seen, wanted):
                     plan_folder(session, plan, pair, relink=False)
                 return plan
@@ -125,7 +125,7 @@ def plan_absence(session: Session, path: RelPath, *, strict: bool = False) -> Pl
     return plan
 
 
-def _together(group: list[Wanted]) -> Wanted:
+def together(group: list[Wanted]) -> Wanted:
     """Return one wish for several of one target."""
     first = group[0]
     if len(group) == 1 or any(one.is_whole for one in group):
@@ -221,7 +221,7 @@ def plan_folder(session: Session, plan: Plan, pair: Pair, *, relink: bool) -> No
         path = join(pair.path, name)
         if name in same and plan.wanted.asks(path):
             _plan_removal(session, plan, todo, path, present[name])
-        elif gives_way and folder is not None and name in folder.changed:
+        elif folder is not None and name in folder.changed and (gives_way or (plan.strict and plan.wanted.asks(path))):
             _plan_removal(session, plan, todo, path, None)
     plan.folders[pair.path] = todo
 

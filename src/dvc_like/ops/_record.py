@@ -35,10 +35,10 @@ class Record:
     """One command: what meta files, `.gitignore` files and the workspace's targets were before it.
 
     `pointers` holds bytes, or None where there was no file. `places` holds what of each target was in the workspace, as
-    a meta file would describe it, None where there was nothing. `after` holds fingerprints of the pointers once the
-    command had ended, empty where there is no file then. `freed` tells that objects were taken out of the cache,
-    `trash` that they went to its trash, `large` that there was too much to record, or no place for it. `made` is in
-    seconds since 1970.
+    a meta file would describe it, None where there was nothing; `parts` holds the patterns of what a command was asked
+    to change of one, where that was not all. `after` holds fingerprints of the pointers once the command had ended,
+    empty where there is no file then. `freed` tells that objects were taken out of the cache, `trash` that they went to
+    its trash, `large` that there was too much to record, or no place for it. `made` is in seconds since 1970.
     """
 
     serial: int
@@ -47,9 +47,18 @@ class Record:
     pointers: dict[RelPath, bytes | None] = field(default_factory=dict)
     places: dict[RelPath, Meta | None] = field(default_factory=dict)
     after: dict[RelPath, str] = field(default_factory=dict)
+    parts: dict[RelPath, list[str]] = field(default_factory=dict)
     freed: bool = False
     trash: bool = False
     large: bool = False
+
+    def add_place(self, path: RelPath, place: Meta | None, patterns: list[str]) -> None:
+        """Add what was there of a target, and what of it may change; what is known of it already counts."""
+        known = self.parts.get(path, []) if path in self.places else patterns
+        self.places.setdefault(path, place)
+        self.parts.pop(path, None)
+        if known and patterns:
+            self.parts[path] = list(dict.fromkeys([*known, *patterns]))
 
     @property
     def name(self) -> str:
@@ -76,6 +85,7 @@ def encode(record: Record) -> bytes:
             lines.append(f"d\t{place.size}\t{place.digest}\t{place.files}\t{path}")
         else:
             lines.append(f"{'x' if place.executable else 'f'}\t{place.size}\t{place.digest}\t{path}")
+    lines += [f"part\t{path}\t{pattern}" for path, found in record.parts.items() for pattern in found]
     lines += [f"after\t{path}\t{mark}" for path, mark in record.after.items()]
     data = "".join(f"{line}\n" for line in lines).encode()
     if len(data) <= MAX_SIZE:
@@ -109,6 +119,9 @@ def _take(record: Record, kind: str, *fields: str) -> None:
     elif kind == "after":
         path, mark = fields
         record.after[_pointer(path)] = mark
+    elif kind == "part":
+        path, pattern = fields
+        record.parts.setdefault(paths.parse(path), []).append(paths.parse(pattern))
     elif kind == "nothing":
         record.pointers[_pointer(*fields)] = None
     elif kind == "pointer":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import fnmatch
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 _Test = Callable[[str], object]
 _States = frozenset[int]  # how many parts of a pattern may have been matched by a path
@@ -72,6 +72,10 @@ class _Patterns:
         states = self._states(path, keep=False)
         return any(one.done in found for one, found in zip(self._patterns, states, strict=True))
 
+    def mark(self, path: str) -> tuple[_States, ...]:
+        """Return what decides which paths below a folder match: equal for two folders, the same is asked of both."""
+        return tuple(self._states(path, keep=True))
+
     def may_hit_below(self, path: str) -> bool:
         """Tell whether a folder, or something below it, may match."""
         return any(self._states(path, keep=True))
@@ -86,12 +90,13 @@ class Scope:
 
     def __init__(
         self,
-        include: Iterable[str] = (),
+        include: Sequence[str] = (),
         exclude: Iterable[str] = (),
         names_in: Callable[[str], frozenset[str] | None] | None = None,
     ) -> None:
         self._inside = _Patterns(["**"])
         self._include = _Patterns(include or ["**"])
+        self.patterns = list(include) if names_in is None else []  # none: nothing is left out
         self._exclude = _Patterns(exclude)
         self._names_in = names_in
         self._seen: dict[str, frozenset[str] | None] = {}
@@ -99,7 +104,9 @@ class Scope:
     def within(self, paths: Iterable[str]) -> Scope:
         """Return what this asks for at and below some paths."""
         found = copy.copy(self)
-        found._inside = _Patterns([re.sub(r"([*?[])", r"[\1]", path) for path in paths])
+        texts = [escape(path) for path in paths]
+        found._inside = _Patterns(texts)
+        found.patterns = found.patterns or texts
         return found
 
     @property
@@ -131,8 +138,18 @@ class Scope:
             return True
         return self._names_in is not None and self._names(path) is not None
 
+    def mark(self, path: str) -> object:
+        """Return what decides what is asked for in a folder: of equal listings with equal marks, one is enough."""
+        here = path if self._names_in is not None and self._names(path) is not None else ""
+        return self._inside.mark(path), self._include.mark(path), self._exclude.mark(path), here
+
     def _names(self, path: str) -> frozenset[str] | None:
         assert self._names_in is not None
         if path not in self._seen:
             self._seen[path] = self._names_in(path)
         return self._seen[path]
+
+
+def escape(path: str) -> str:
+    """Return the pattern that matches just this path."""
+    return re.sub(r"([*?[])", r"[\1]", path)

@@ -20,7 +20,7 @@ from ..git import Git
 from ..meta.file import MAX_SIZE, SUFFIX, Meta, parse
 from ..paths import RelPath, is_below, show
 from ..project import FOLDER, Project
-from ._scope import Scope
+from ._scope import Scope, escape
 
 _CONFIG = f"{FOLDER}/config"
 
@@ -50,6 +50,13 @@ class Wanted(NamedTuple):
     def is_whole(self) -> bool:
         """Tell whether the whole target is asked for."""
         return self.inside == self.target.path and self.only is None
+
+    @property
+    def patterns(self) -> list[str]:
+        """What of the target is asked for, as patterns; none when that may be all of it."""
+        if self.only is not None and self.only.patterns:
+            return self.only.patterns
+        return [] if self.inside == self.target.path else [escape(self.inside)]
 
     def asks(self, path: str) -> bool:
         """Tell whether a file is asked for, or a folder as such."""

@@ -153,7 +153,8 @@ def _record(session: Session, recorder: Recorder, plans: list[Plan]) -> None:
         planned = (item for plan in busy for item in plan.folders.items())
         kept = {path: todo.keep for path, todo in planned if todo.pair.entry is not None}
         try:
-            recorder.keep(places=snapshot(session, seen, going, kept))
+            parts = {plan.target.path: plan.wanted.patterns for plan in busy}
+            recorder.keep(places=snapshot(session, seen, going, kept), parts=parts)
         except PermissionError:
             if any(plan.in_the_way for plan in busy):
                 raise  # with `force` these are given up, but not before they are saved

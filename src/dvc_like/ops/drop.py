@@ -29,12 +29,13 @@ from ._closure import Need, TreeNeed, close_over, refuse_unknown
 from ._guard import Guard
 from ._journal import recorded, snapshot, words
 from ._look import look
+from ._plan import together
 from ._renames import files_below
 from ._session import Session, open_session
 from ._store import open_store, remote_name
 from ._survey import Survey
 from ._tracked import Selection, Wanted, walk, workspaces
-from ._trees import load_entry, root_entry
+from ._trees import UNFOLD_FREELY, load_entry, root_entry
 
 
 @dataclass
@@ -86,7 +87,8 @@ def drop(
         if failures:
             raise gathered(failures)
         proven = _prove(session, wanted, closure.files, remote) if cache else set()
-        sights = {one: _look(session, one) for one in wanted}
+        whole = [together([one for one in wanted if one.target.path == path]) for path in _paths(wanted)]
+        sights = {one: _look(session, one) for one in whole}
         done = Dropped()
         dropper = _Dropper(session, done, proven, dry_run=dry_run)
         if workspace:
@@ -96,7 +98,8 @@ def drop(
             if not dry_run:
                 recorder.record.freed = bool(objects)
                 recorder.touched = True
-                recorder.keep(places=snapshot(session, {one.target.path: seen for one, seen in sights.items()}))
+                places = snapshot(session, {one.target.path: seen for one, seen in sights.items()})
+                recorder.keep(places=places, parts={one.target.path: one.patterns for one in sights})
             for one, seen in sights.items():
                 dropper.drop(one, seen) if workspace else dropper.distrust(one, seen)
             for need in objects:
@@ -105,6 +108,10 @@ def drop(
         if dropper.guard.left:
             raise dropper.guard.error()
     return done
+
+
+def _paths(wanted: list[Wanted]) -> dict[RelPath, None]:
+    return dict.fromkeys(one.target.path for one in wanted)
 
 
 def _load(session: Session, level: list[TreeNeed]) -> None:
@@ -183,7 +190,7 @@ def _needed_elsewhere(session: Session, wanted: list[Wanted]) -> set[Digest]:
         with Dir.open_root(top) as root:
             for target in walk(root):
                 wishes = asked.get(target.path, []) if os.path.realpath(top) == os.path.realpath(project.root) else []
-                if not wishes:
+                if not wishes or target.meta.file_count > 20 * UNFOLD_FREELY:
                     others.append(Wanted(target, target.path))
                 elif not any(one.is_whole for one in wishes):
                     below = files_below(session, target.path, root_entry(target.path, target.meta))

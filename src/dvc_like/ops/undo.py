@@ -93,7 +93,9 @@ def _merged(records: list[Record]) -> Record:
                 hint="Go back with Git, and `dvc-like checkout`.",
             )
         found.pointers.update(record.pointers)
-        found.places.update(record.places)
+        for path, place in record.places.items():
+            found.add_place(path, place, record.parts.get(path, []))
+            found.places[path] = place  # the older one counts
         found.after = {**record.after, **found.after}
         found.freed |= record.freed
         found.trash |= record.trash
@@ -122,15 +124,20 @@ def _refuse_changed(session: Session, before: Record) -> None:
 
 def _bring(session: Session, before: Record, remote: str | None, *, force: bool) -> CheckedOut:
     """Bring the workspace back; raise, with no pointer touched, what stands against it."""
-    there = [Wanted(Target(path, place), path) for path, place in before.places.items() if place is not None]
+    there = [
+        Wanted(Target(path, place), path, Scope(before.parts[path]) if path in before.parts else None)
+        for path, place in before.places.items()
+        if place is not None
+    ]
     gone = [path for path, place in before.places.items() if place is None]
     failures: list[DvcLikeError] = []
     if before.freed:
         _fetch(session, there, remote, failures)
     done = checkout_in(session, there, failures, force=force, gone=gone, strict=True)
     if done.missing and not failures:
-        part = [one._replace(only=Scope().within(done.missing)) for one in there]
-        _fetch(session, [one for one in part if one.enters(one.target.path)], remote, failures)
+        part = [one._replace(only=(one.only or Scope()).within(done.missing)) for one in there]
+        part = [one for one in part if one.enters(one.target.path)]
+        _fetch(session, part, remote, failures)
         more = checkout_in(session, part, failures, force=force, strict=True)
         done = CheckedOut(done.created + more.created, done.replaced + more.replaced, done.removed, more.missing)
     if done.missing:
