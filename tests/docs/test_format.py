@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from dvc_like.ops import _record
 from dvc_like.ops._store import read_description
 from dvc_like.paths import RelPath
 from dvc_like.remote import pack, packs, refs
+from dvc_like.remote.gdrive import naming, stored
 from dvc_like.workspace import ignore
 
 PAGE = Path(__file__).parents[2] / "docs" / "format.md"
@@ -33,17 +35,8 @@ def of(language: str) -> list[object]:
 
 
 def test_every_example_is_of_a_kind_that_is_tested_here() -> None:
-    assert {language for _, language, _ in examples()} == {
-        "yaml",
-        "tree",
-        "json",
-        "ini",
-        "idx",
-        "refs",
-        "condemned",
-        "rules",
-        "undo",
-    }
+    known = {"yaml", "tree", "json", "ini", "idx", "refs", "condemned", "rules", "undo", "login", "drive"}
+    assert {language for _, language, _ in examples()} == known
 
 
 def test_no_fence_is_left_open() -> None:
@@ -129,6 +122,13 @@ def test_a_record_of_undo_is_read_and_written_the_same(text: str) -> None:
     assert record.name == "00000007.undo"
 
 
+@pytest.mark.parametrize("text", of("login"))
+def test_a_login_is_read_and_written_the_same(text: str) -> None:
+    login = stored.decode(text, "example")
+    assert stored.encode(login) == text.encode()
+    assert login.path.endswith("credentials/gdrive/123456789012-k3v9-default.json")
+
+
 @pytest.mark.parametrize("text", of("ini"))
 def test_a_configuration_may_be_tracked_and_is_what_editing_makes(text: str, tmp_path: Path) -> None:
     (tmp_path / "config").write_text(text)
@@ -137,3 +137,13 @@ def test_a_configuration_may_be_tracked_and_is_what_editing_makes(text: str, tmp
     for value in values:
         config.edit(str(tmp_path / "made"), {value.name: value.text}, add=value.name.startswith("profile."))
     assert (tmp_path / "made").read_text() == text
+
+
+@pytest.mark.parametrize("text", of("drive"))
+def test_a_file_on_drive_is_found_and_looks_as_described(text: str) -> None:
+    file = json.loads(text)
+    key = naming.key_of(file["properties"])
+    assert file["properties"] == naming.properties_of(file["properties"]["dl-store"], key)
+    look = naming.look_of(key, file["description"].partition(" ")[0])
+    assert (look.name, look.mime, look.description) == (file["name"], file["mimeType"], file["description"])
+    assert look.folder == "data"

@@ -24,9 +24,10 @@ from typing import Any, NamedTuple
 
 import click
 import pytest
+from tests.servers.drive import DriveServer
 
 import dvc_like
-from dvc_like import config, errors
+from dvc_like import config, config_keys, errors
 from dvc_like.cache.place import DEFAULT_TYPES
 from dvc_like.cli import shell
 from dvc_like.cli.table import COMMANDS
@@ -196,7 +197,7 @@ def settings() -> dict[str, str]:
     """Return every setting as the page writes it, and whether the tracked file may hold it."""
     return {
         f"{section}.NAME.{key}" if section in config.NAMED else f"{section}.{key}": _may_be_tracked(found)
-        for section, keys in config._KEYS.items()
+        for section, keys in config_keys.KEYS.items()
         for key, found in keys.items()
     }
 
@@ -348,7 +349,7 @@ def keep_gc() -> Iterator[None]:
 
 
 @pytest.fixture
-def printed(repo: Path, keep_gc: None) -> Printed:
+def printed(repo: Path, keep_gc: None, drive_server: DriveServer) -> Printed:
     """What every command prints, one after the other."""
     found: Printed = {}
 
@@ -386,6 +387,13 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     run("remote", "remove", "another")
     run("remote", "default")
     run("remote", "test")
+    run("remote", "add", "drive", "gdrive://root")
+    run("remote", "modify", "--local", "drive", "endpointurl", drive_server.url)
+    write("../login.json", json.dumps(drive_server.authorized_user()))
+    run("remote", "login", "drive", "--token-from", "../login.json")
+    run("remote", "whoami", "drive")
+    run("remote", "logout", "drive")
+    run("remote", "remove", "drive")
     run("status", "--cloud")
     run("push")
     run("status", "--cloud")

@@ -44,7 +44,7 @@ def publish(session: Session, store: Store, seen: Seen, without: set[Digest]) ->
         return
     roots = frozenset(root_of(target) for target in _history(project) + here)
     ref = Ref(clone_name(project), now, frozenset(root for root in roots if root.digest not in without))
-    store.backend.put(key, refs.encode(ref))
+    store.backend.put(key, refs.encode(ref), label=f"{key.rpartition('/')[0]}/{ref.name}.txt")
     store.backend.flush()
     seen.record_token(key, f"{state}-{now}" if not without else "")
 

@@ -38,7 +38,8 @@ def set_setting(config: Config, setting: str, value: str | None, *, level: str, 
             raise UsageError(f"{show(setting)} = {show(value)!r} {error}") from None
         if setting.endswith(".url"):
             check_url(value)
-        reason = check_tracked(section, rest.rpartition(".")[2], value) if level == "project" else None
+        key = rest.rpartition(".")[2]
+        reason = (check_tracked(section, key, value) or config.check_endpoint(setting)) if level == "project" else None
         if reason:
             raise UsageError(f"{show(setting)} {reason}", hint="Add `--local` to keep it on this machine.")
     edit(config.files[level], {setting: value}, follow=level in USER_LEVELS, add=add)
