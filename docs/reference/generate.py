@@ -41,6 +41,8 @@ RESULTS = {
     "ops.gc": ("Collected", "Garbage"),
     "cache.store": ("Object",),
     "ops.fsck": ("Checked",),
+    "ops.install": ("Installed",),
+    "ops._hook_files": ("HookFile",),
 }
 
 

@@ -23,6 +23,9 @@ _PUBLIC = {
     "pull": "ops.pull",
     "gc": "ops.gc",
     "fsck": "ops.fsck",
+    "install": "ops.install",
+    "uninstall": "ops.install",
+    "HookOptions": "ops.install",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ from dvc_like import config, errors
 from dvc_like.cache.place import DEFAULT_TYPES
 from dvc_like.cli import shell
 from dvc_like.cli.table import COMMANDS
-from dvc_like.ops import _store
+from dvc_like.ops import _commit_check, _store
 from dvc_like.ops.settings import split
 from dvc_like.progress import SILENT
 from dvc_like.remote import base, registry
@@ -142,7 +143,7 @@ def test_example_of_the_help_can_be_parsed(example: str) -> None:
 
 
 def test_the_table_of_commands_is_whole() -> None:
-    assert {path.stem for path in (SOURCE / "cli").glob("*.py")} >= set(COMMANDS)
+    assert {path.stem.replace("_", "-") for path in (SOURCE / "cli").glob("*.py")} >= set(COMMANDS)
     for name, (place, about) in COMMANDS.items():
         assert place.startswith("dvc_like.cli.")
         assert re.fullmatch(r"[A-Z].{10,60}\.", about), name
@@ -222,6 +223,7 @@ def test_defaults_are_those_of_the_code(tmp_path: Path, monkeypatch: pytest.Monk
     assert listed["cache.dir"] == os.path.relpath(project.cache_dir, project.root).replace(os.sep, "/")
     assert tuple(listed["cache.type"].split(",")) == DEFAULT_TYPES
     assert float(listed["gc.grace"]) == config.GRACE
+    assert float(listed["hooks.largefile"]) == _commit_check.LARGE
     assert (listed["core.autostage"] == "true") == project.config.flag("core.autostage")
 
     seen: dict[str, Any] = {}
@@ -363,6 +365,11 @@ def printed(repo: Path, keep_gc: None) -> Printed:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
+    def commit(message: str) -> str:
+        for words in (["add", "-A"], ["commit", "-q", "--no-verify", "-m", message]):
+            subprocess.run(["git", *words], check=True)
+        return subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
     run("init")
     write("data/frames/day1/a.txt", "one\n")
     write("data/frames/day2/b.txt", "two\n")
@@ -402,6 +409,14 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     run("config", "core.autostage", "true", variant="Setting one")
     run("config", "--list", variant="Listing them")
     run("root")
+    run("install")
+    main = commit("all")
+    write("model.bin", "newer\n")
+    run("git-hook", "pre-commit", "--warn")
+    run("git-hook", "pre-commit", code=10)
+    run("commit")
+    run("git-hook", "post-checkout", main, commit("newer"), "1")
+    run("uninstall")
     return found
 
 

@@ -19,5 +19,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("dvc_like.cli.config:command", "Read and change settings."),
     "gc": ("dvc_like.cli.gc:command", "Free the cache of what nothing needs."),
     "fsck": ("dvc_like.cli.fsck:command", "Check, and with --repair mend, the cache."),
+    "install": ("dvc_like.cli.install:command", "Let Git hooks keep data and commits together."),
+    "uninstall": ("dvc_like.cli.uninstall:command", "Take the Git hooks away again."),
     "root": ("dvc_like.cli.root:command", "Print the project's root folder."),
+    "git-hook": ("dvc_like.cli.git_hook:command", "Do what a Git hook is for; Git runs it."),
 }
+
+#: Commands that are for Git to run: `--help` does not list them.
+HIDDEN = frozenset({"git-hook"})
