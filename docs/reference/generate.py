@@ -42,7 +42,7 @@ RESULTS = {
     "cache.store": ("Object",),
     "ops.fsck": ("Checked",),
     "ops.install": ("Installed",),
-    "ops._hook_files": ("HookFile",),
+    "ops._hook_files": ("InstalledFile",),
 }
 
 

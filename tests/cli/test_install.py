@@ -78,8 +78,8 @@ def test_install_and_uninstall_leave_no_trace(tracked: Place, cli: InProcess) ->
     done = cli("install")
     assert done.out.splitlines() == [f"added      {name}" for name in HOOKS]
     assert stale(tracked)
-    assert cli("install", "--json").json["hooks"][0] == {
-        "hook": "pre-commit",
+    assert cli("install", "--json").json["files"][0] == {
+        "name": "pre-commit",
         "path": str(tracked / ".git/hooks/pre-commit"),
         "state": "unchanged",
         "chained": False,
@@ -87,7 +87,7 @@ def test_install_and_uninstall_leave_no_trace(tracked: Place, cli: InProcess) ->
     assert "removed    pre-push" in cli("uninstall").out
     assert folder_of(tracked) == before
     assert (tracked / ".git/config").read_text() == config
-    assert "There is no hook" in cli("uninstall").out
+    assert "Nothing of dvc-like's" in cli("uninstall").out
     assert not stale(tracked)
 
 
@@ -114,7 +114,7 @@ def test_what_was_there_runs_first_with_the_same_arguments_and_input(tracked: Pl
     (tracked / ".git/hooks/post-rewrite").symlink_to("pre-push")
     before = folder_of(tracked)
     done = dvc_like.install(tracked.project)
-    assert all(one.chained for one in done.hooks)
+    assert all(one.chained for one in done.files)
     assert stale(tracked)
     subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "origin.git")], check=True)
     tracked.git("add", "-A")
@@ -158,7 +158,7 @@ def test_a_hook_that_came_later_is_kept_with_the_older_one(tracked: Place) -> No
 def test_an_install_that_was_cut_off_goes_on(tracked: Place) -> None:
     hook(tracked / ".git/hooks/pre-commit.before-dvc-like", "#!/bin/sh\nexit 0\n")
     done = dvc_like.install(tracked.project)
-    assert done.hooks[0].chained
+    assert done.files[0].chained
     dvc_like.uninstall(tracked.project)
     assert (tracked / ".git/hooks/pre-commit").read_text() == "#!/bin/sh\nexit 0\n"
 
@@ -192,7 +192,7 @@ def test_hooks_in_the_worktree_get_marked_lines(tracked: Place, log: Path) -> No
     done = dvc_like.install(tracked.project)
     assert any("in the worktree" in note for note in done.notes)
     assert team.read_text().startswith('#!/bin/bash\necho team >> "$LOG"\n[ ! -e fail ]\n# >>> dvc-like')
-    assert dvc_like.install(tracked.project).hooks[0].state == "unchanged"
+    assert dvc_like.install(tracked.project).files[0].state == "unchanged"
     assert stale(tracked)
     assert log.read_text() == "team\n"
     tracked.git("switch", "-q", "-c", "other")
@@ -309,8 +309,8 @@ def test_husky_goes_on(tracked: Place, version: int, log: Path, tmp_path: Path, 
     make_husky(tracked, version)
     before = folder_of(tracked)
     done = dvc_like.install(tracked.project)
-    assert {one.state for one in done.hooks} == {"added"}
-    assert {one.state for one in dvc_like.install(tracked.project).hooks} == {"unchanged"}
+    assert {one.state for one in done.files} == {"added"}
+    assert {one.state for one in dvc_like.install(tracked.project).files} == {"unchanged"}
     tracked.save("husky's files are tracked")
     assert stale(tracked)
     tracked.save()
@@ -362,7 +362,7 @@ def test_the_pre_commit_tool_keeps_its_place(tracked: Place, log: Path) -> None:
     hook(tracked / ".git/hooks/pre-commit", TOOL)
     before = folder_of(tracked)
     done = dvc_like.install(tracked.project)
-    assert done.hooks[0].path.endswith("/pre-commit.legacy")
+    assert done.files[0].path.endswith("/pre-commit.legacy")
     assert (tracked / ".git/hooks/pre-commit").read_text() == TOOL
     assert stale(tracked)
     assert "tool" in log.read_text()
@@ -377,7 +377,7 @@ def test_the_pre_commit_tool_may_move_ours(tracked: Place, log: Path) -> None:
     hook(tracked / ".git/hooks/pre-commit", TOOL)
     assert stale(tracked)
     assert "pre-commit.before-dvc-like" in log.read_text()
-    assert dvc_like.install(tracked.project).hooks[0].state == "unchanged"
+    assert dvc_like.install(tracked.project).files[0].state == "unchanged"
     dvc_like.uninstall(tracked.project)
     assert (tracked / ".git/hooks/pre-commit.legacy").read_text() == LOG
 
