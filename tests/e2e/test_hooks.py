@@ -14,6 +14,7 @@ from tests.cli.stores import contents_of
 from tests.conftest import Cli, Ran
 
 import dvc_like
+from dvc_like.ops._hook_events import HOOKS
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the other hooks of these stories are POSIX shell scripts")
 
@@ -24,13 +25,6 @@ with lock(sys.argv[1], timeout=0):
     print("held", flush=True)
     sys.stdin.read()
 """
-
-
-@pytest.fixture(autouse=True)
-def hooks_are_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [*os.environ]:
-        if name in ("HUSKY", "LEFTHOOK") or name.startswith("PRE_COMMIT"):
-            monkeypatch.delenv(name)
 
 
 def git(place: Place, *words: str, code: int | tuple[int, ...] = 0, **env: str) -> Ran:
@@ -276,7 +270,7 @@ def test_a_submodule_has_hooks_of_its_own(team: Place, tmp_path: Path) -> None:
     inner.config("local", cache_dir=str(team.cache))
     inner.checkout()
     done = dvc_like.install(inner.project)
-    assert {Path(one.path).parent for one in done.files} == {outer / ".git/modules/inner/hooks"}
+    assert {Path(one.path).parent for one in done.files if one.name in HOOKS} == {outer / ".git/modules/inner/hooks"}
     git(inner, "switch", "-q", "feature")
     assert read(inner) == "a2"
     inner.write({"data/a": "changed"})
@@ -472,7 +466,8 @@ def test_a_push_takes_the_data_along(team: Place, store: Path) -> None:
     assert {b"a1", b"b1", b"m1"} <= set(contents_of(store).values())
     assert b"a2" not in contents_of(store).values()
     git(team, "tag", "-a", "v1", "-m", "v1", "feature~1")
-    git(team, "push", "origin", "feature", "v1")
+    git(team, "tag", "-a", "file", "-m", "of a file", "HEAD:model.meta")
+    git(team, "push", "origin", "feature", "v1", "file")
     assert {b"a2", b"c2"} <= set(contents_of(store).values())
 
 
@@ -609,24 +604,38 @@ def test_the_environment_of_another_repository_does_not_confuse(team: Place, tmp
     cli("gc", "--workspace", "--dry-run", cwd=team.root, env=env)
 
 
-def test_an_idle_hook_loads_next_to_nothing(team: Place) -> None:
+def test_an_idle_hook_loads_next_to_nothing_and_hardly_asks_git(team: Place, tmp_path: Path) -> None:
     program = """
 import sys
 from dvc_like.cli.main import main
 code = main(["git-hook", *sys.argv[1:]])
 print(code, sorted({"click", "rich", "sqlite3", "yaml", "blake3"} & set(sys.modules)))
 """
-    for words in (
-        ["post-checkout", "--", "feature~1", "feature", "1"],
-        ["post-checkout", "HEAD", "HEAD", "1"],
-        ["post-rewrite", "amend"],
-        ["post-merge", "0"],
+    team.git("update-ref", "ORIG_HEAD", "HEAD")
+    new, old = team.git("rev-parse", "feature", "feature~1").split()
+    for number, (words, calls) in enumerate(
+        [
+            (["post-checkout", "--", "feature~1", "feature", "1"], 1),
+            (["post-checkout", "HEAD", "HEAD", "1"], 0),
+            (["post-rewrite", "amend"], 0),
+            (["post-merge", "0"], 1),
+            (["pre-push", "--", "origin", "address"], 3),
+        ]
     ):
-        team.git("update-ref", "ORIG_HEAD", "HEAD")
-        words = [sys.executable, "-c", program, *words]
-        done = subprocess.run(words, cwd=team.root, capture_output=True, text=True, check=True)
+        trace = tmp_path / f"trace{number}"
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words],
+            cwd=team.root,
+            env={**os.environ, "GIT_TRACE2_EVENT": str(trace)},
+            input=f"refs/heads/x {new} refs/heads/x {old}\n",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert done.stdout == "0 []\n", words
         assert done.stderr == ""
+        asked = trace.read_text().count('"event":"start"') if trace.exists() else 0
+        assert asked == calls, words
 
 
 def test_the_document_of_a_hook(team: Place, cli: Cli) -> None:

@@ -27,9 +27,6 @@ pytestmark = [
 
 @pytest.fixture(autouse=True)
 def tool_is_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [*os.environ]:
-        if name in ("HUSKY", "LEFTHOOK", "SKIP") or name.startswith("PRE_COMMIT"):
-            monkeypatch.delenv(name)
     monkeypatch.setenv("PRE_COMMIT_HOME", str(tmp_path / "tool"))
 
 
@@ -108,7 +105,7 @@ def test_ours_and_the_tools_hooks_run_together(tmp_path: Path, on_path: Path) ->
     local = {"id": "no-todo", "name": "no-todo", "entry": "TODO", "language": "pygrep", "files": r"\.py$"}
     place = team_with(tmp_path, {"repo": "local"}, [local])
     done = dvc_like.install(place.project)
-    assert all(one.path.endswith(".legacy") for one in done.files)
+    assert all(one.path.endswith(".legacy") for one in done.files if one.name in STAGES)
     place.write({"data": "changed"})
     place.git("commit", "-q", "--allow-empty", "-m", "stale", code=1)
     place.commit()

@@ -31,17 +31,20 @@ _SIGNS = (
 Changed = list[tuple[str, str]]  # Git's letter for the change, and the path seen from the top of the worktree
 
 
-def is_idle(words: list[str]) -> bool:
+def is_idle(words: list[str], stdin: bytes) -> bool:
     """Tell whether ``git-hook WORDS`` has nothing to do. False when that cannot be told so soon."""
     hook, arguments = words[0] if words else "", [word for word in words[1:] if word != "--"]
-    if hook not in HOOKS or any(word.startswith("-") for word in arguments):
+    if hook not in HOOKS or not {word for word in arguments if word.startswith("-")} <= {"--warn", "--verify-only"}:
         return False
+    arguments = [word for word in arguments if not word.startswith("-")]
     if is_skipped():
         return True
     git = Git.find(os.getcwd())
     try:
         if git is None or not (_is_project(git.top) or project_folders(git)):
             return True
+        if hook == "pre-push":
+            return not _brings_metas(git, Refs.read(arguments, stdin).revisions(git))
         return hook.startswith("post-") and not changed_metas(git, hook, arguments)
     except DvcLikeError:
         return False  # it is told by those who can
@@ -177,15 +180,21 @@ class Refs:
 
     def revisions(self, git: Git) -> list[str]:
         """Return the arguments of `git log` for the commits that the other side lacks; empty for none."""
-        commits = list(filter(None, (_commit(git, name) for name in self.sent)))  # a tag may name a file
+        commits = _commits(git, self.sent)
         if not commits:
             return []
         # What was fetched from there is there. A push to a bare address has no such record.
         is_named = self.remote and not set(self.remote) & set(":/\\*?[") and not self.remote.startswith("-")
         fetched = [f"--remotes={self.remote}"] if is_named else []
-        known = filter(None, (_commit(git, name) for name in self.known))  # what is there need not be here
-        return [*commits, "--not", *known, *fetched]
+        return [*commits, "--not", *_commits(git, self.known), *fetched]
 
 
-def _commit(git: Git, name: str) -> str:
-    return git.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", check=False).decode().strip()
+def _commits(git: Git, names: list[str]) -> list[str]:
+    """Return the commits that are meant; without what is not here, and without tags of something else."""
+    request = "".join(f"{name}^{{commit}}\n" for name in names).encode(errors="surrogateescape")
+    listed = git.run("cat-file", "--batch-check=%(objectname)", stdin=request).decode() if names else ""
+    return [line for line in listed.splitlines() if " " not in line]
+
+
+def _brings_metas(git: Git, revisions: list[str]) -> bool:
+    return bool(revisions) and bool(git.run("rev-list", "-1", "--full-history", *revisions, *_METAS))
