@@ -294,6 +294,7 @@ def test_projects_below_the_top_are_all_served(tmp_path: Path) -> None:
         part.write({"data": "second"})
         said = git(top, "commit", "-a", "-m", "x", code=1)
         assert "data was changed since" in said.err
+        assert f"hint: In {part.root.name}: Record it: `dvc-like commit data && git add data.meta`" in said.err
         part.commit()
     git(top, "commit", "-q", "-a", "-m", "second")
     git(top, "switch", "-q", "--detach", "HEAD~1")

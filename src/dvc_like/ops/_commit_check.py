@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 
-from ..errors import BadMeta, DataMissing, Differences, DvcLikeError
+from ..errors import DataMissing, Differences, DvcLikeError
 from ..git import Git, commit_index
 from ..meta.file import SUFFIX
 from ..paths import show
@@ -28,9 +28,9 @@ def check_commit(
     project: Project, git: Git, progress: Progress
 ) -> tuple[list[Target], list[DvcLikeError], list[DvcLikeError]]:
     """Look at the commit that is being made; return its targets, what should hold it up, and what is worth a note."""
-    staged = _staged(git)
     place = f"{git.prefix}/" if git.prefix else ""
-    metas = [(blob, path[len(place) :]) for blob, path in staged if path.startswith(place) and path.endswith(SUFFIX)]
+    staged = [(blob, path[len(place) :]) for blob, path in _staged(git) if path.startswith(place)]
+    metas = [pair for pair in staged if pair[1].endswith(SUFFIX)]
     blocks: list[DvcLikeError] = []
     notes: list[DvcLikeError] = []
     targets = [one.target for one in in_versions(git.contents(metas), failures=blocks)]
@@ -44,14 +44,23 @@ def check_commit(
             # What is merged or picked was added elsewhere: its data need not be here.
             blocks += _lost(session, [] if doing else targets)
             stale = _not_recorded(session, found, notes)
-        notes += [error for error in unreadable if isinstance(error, BadMeta) and str(error) not in map(str, blocks)]
+        known = set(map(str, blocks))
+        notes += [error for error in unreadable if not isinstance(error, DataMissing) and str(error) not in known]
         named = {target.path for target in targets}
         for one in stale:
             # `git commit FILE` says what it wants: a target that is not part of it does not hold it up.
             beside = doing or (_is_partial(git) and one.path not in named)
             (notes if beside else blocks).append(_stale(project, one))
         notes += _not_staged(git, found)
-    return targets, blocks, notes
+    return targets, _placed(git, blocks), _placed(git, notes)
+
+
+def _placed(git: Git, errors: list[DvcLikeError]) -> list[DvcLikeError]:
+    """Say where hints are to be followed: Git runs its hooks at the top, the project may lie below."""
+    if not git.prefix:
+        return errors
+    where = f"In {show(git.prefix)}: "
+    return [type(one)(one.message, hint=where + one.hint if one.hint else "", details=one.details) for one in errors]
 
 
 def _is_partial(git: Git) -> bool:
