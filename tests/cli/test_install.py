@@ -129,6 +129,20 @@ def test_what_was_there_runs_first_with_the_same_arguments_and_input(tracked: Pl
     assert folder_of(tracked) == before
 
 
+def test_a_hook_that_asks_for_its_name_keeps_it(tracked: Place, log: Path) -> None:
+    hook(tracked / ".git/hooks/pre-commit", '#!/usr/bin/env bash\necho "I am $(basename "${0}")" >> "$LOG"\nexit 0\n')
+    hook(tracked / ".git/hooks/post-checkout", '#!/bin/sh\necho "I am ${0##*/}" >> "$LOG"\n')
+    before = folder_of(tracked)
+    dvc_like.install(tracked.project)
+    assert stale(tracked)
+    assert not log.exists(), "ours is first here"
+    tracked.git("commit", "-q", "--allow-empty", "-m", "x")
+    tracked.git("switch", "-q", "-c", "other")
+    assert log.read_text() == "I am pre-commit\nI am post-checkout\n"
+    dvc_like.uninstall(tracked.project)
+    assert folder_of(tracked) == before
+
+
 def test_the_exit_code_of_what_was_there_counts(tracked: Place) -> None:
     hook(tracked / ".git/hooks/pre-commit", "#!/bin/sh\necho first >&2\nexit 3\n")
     hook(tracked / ".git/hooks/post-checkout", "#!/bin/sh\nexit 4\n")

@@ -127,6 +127,16 @@ def test_data_that_is_not_in_the_cache_is_told(team: Place, tmp_path: Path) -> N
     assert read(copy) == "a2"
 
 
+def test_a_branch_without_a_project_is_left_alone(team: Place) -> None:
+    git(team, "switch", "-q", "--orphan", "pages")
+    assert not (team / ".dvc-like/config").exists()
+    said = git(team, "commit", "-q", "--allow-empty", "-m", "pages")
+    assert said.err == ""
+    git(team, "push", "-q", "origin", "pages")
+    git(team, "switch", "-q", "feature")
+    assert read(team) == "a2"
+
+
 def test_meta_files_of_other_programs_do_not_matter(team: Place) -> None:
     git(team, "switch", "-q", "feature")
     team.write({".meta": "x", "Assets.meta": "guid: 1\n", "od\nd.meta": "hash: x\n", "graph.ckpt.meta": b"\0\1"})
