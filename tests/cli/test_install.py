@@ -129,6 +129,17 @@ def test_what_was_there_runs_first_with_the_same_arguments_and_input(tracked: Pl
     assert folder_of(tracked) == before
 
 
+def test_a_program_as_a_hook_is_set_aside(tracked: Place, log: Path) -> None:
+    program = tracked / ".git/hooks/pre-commit"
+    hook(program, f"{LOG}exit 0\n").write_bytes(program.read_bytes() + b"\0\xff" * (1 << 20))
+    before = folder_of(tracked)
+    dvc_like.install(tracked.project)
+    assert stale(tracked)
+    assert "pre-commit.before-dvc-like" in log.read_text()
+    dvc_like.uninstall(tracked.project)
+    assert folder_of(tracked) == before
+
+
 def test_a_hook_that_asks_for_its_name_keeps_it(tracked: Place, log: Path) -> None:
     hook(tracked / ".git/hooks/pre-commit", '#!/usr/bin/env bash\necho "I am $(basename "${0}")" >> "$LOG"\nexit 0\n')
     hook(tracked / ".git/hooks/post-checkout", '#!/bin/sh\necho "I am ${0##*/}" >> "$LOG"\n')
@@ -166,8 +177,11 @@ def test_a_hook_that_came_later_is_kept_with_the_older_one(tracked: Place) -> No
     assert any("is not ours any more" in note for note in done.notes)
 
 
-def test_an_install_that_was_cut_off_goes_on(tracked: Place) -> None:
-    hook(tracked / ".git/hooks/pre-commit.before-dvc-like", "#!/bin/sh\nexit 0\n")
+@pytest.mark.parametrize("cut", ["after the link", "after the rename"])
+def test_an_install_that_was_cut_off_goes_on(tracked: Place, cut: str) -> None:
+    aside = hook(tracked / ".git/hooks/pre-commit.before-dvc-like", "#!/bin/sh\nexit 0\n")
+    if cut == "after the link":
+        (tracked / ".git/hooks/pre-commit").hardlink_to(aside)
     done = dvc_like.install(tracked.project)
     assert done.files[0].chained
     dvc_like.uninstall(tracked.project)

@@ -138,18 +138,28 @@ def put(folder: Dir, wish: Wish, *, lines: bool, header: str) -> InstalledFile:
 def _put_script(folder: Dir, wish: Wish, name: str) -> InstalledFile:
     path, text = f"{folder.path}/{name}", _read(folder, name)
     before = wish.hook + BEFORE
-    if text is not None and not _is_ours(text) and not folder.exists(before):
-        folder.rename_new(name, before)  # were we stopped here, `put` would go on from here
-    elif text is not None and not _is_ours(text):
-        raise UnsafePath(
-            f"{show(path)} is a new hook, and {show(before)} keeps an older one already",
-            hint="Keep one of the two, remove the other, and install again.",
-        )
+    if text is not None and not _is_ours(text):
+        _set_aside(folder, name, before)
     chained = folder.exists(before)
     if text == wish.script:
         return InstalledFile(wish.hook, path, UNCHANGED, chained)
     folder.write(name, _encode(wish.script), mode=0o777)
     return InstalledFile(wish.hook, path, UPDATED if text is not None and _is_ours(text) else ADDED, chained)
+
+
+def _set_aside(folder: Dir, name: str, before: str) -> None:
+    """Give a hook its second name. It keeps the first until ours takes it: at no time Git finds none."""
+    if folder.exists(before):
+        if os.path.samestat(folder.lstat(name), folder.lstat(before)):
+            return  # we were stopped here once
+        raise UnsafePath(
+            f"{show(f'{folder.path}/{name}')} is a new hook, and {show(before)} keeps an older one already",
+            hint="Keep one of the two, remove the other, and install again.",
+        )
+    try:
+        os.link(f"{folder.path}/{name}", f"{folder.path}/{before}", follow_symlinks=False)
+    except (OSError, NotImplementedError):  # a file system without hard links
+        folder.rename_new(name, before)
 
 
 def _put_lines(folder: Dir, wish: Wish, text: str) -> InstalledFile:
@@ -213,9 +223,10 @@ def _goes_by_name(text: str) -> bool:
 
 
 def _read(folder: Dir, name: str) -> str | None:
-    """Return the text of a hook; empty for what is no text, or a link: that is only ever set aside. None: not there."""
+    """Return the text of a hook; empty for a program or a link: those are only ever set aside. None: not there."""
     try:
-        if not stat.S_ISREG(folder.lstat(name).st_mode):
+        status = folder.lstat(name)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_SIZE:
             return ""
         return folder.read(name, _MAX_SIZE).decode("utf-8", "surrogateescape")
     except FileNotFoundError:
