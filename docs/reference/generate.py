@@ -59,6 +59,8 @@ RESULTS = {
     "ops.du": ("Usage",),
     "ops.check_ignore": ("PathChecked",),
     "workspace.ignore": ("Rule",),
+    "ops.install": ("Installed",),
+    "ops._hook_files": ("InstalledFile",),
 }
 
 

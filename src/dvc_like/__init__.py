@@ -35,6 +35,9 @@ _PUBLIC = {
     "ls": "ops.ls",
     "du": "ops.du",
     "check_ignore": "ops.check_ignore",
+    "install": "ops.install",
+    "uninstall": "ops.install",
+    "HookOptions": "ops.install",
 }
 
 __all__ = ["__version__", *_PUBLIC]

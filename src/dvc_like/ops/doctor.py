@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from ..config import LEVELS, Config, Value, default_files, meaning, split_name
 from ..errors import DvcLikeError, NoProject, UsageError
-from ..git import Git
+from ..git import ignores
+from ..git import version as git_version
 from ..paths import show
 from ..progress import SILENT, Progress
 from ..project import FOLDER, Project
@@ -128,7 +129,7 @@ def _wrong(found: Diagnosis, what: str, mend: str) -> None:
 
 def _git() -> str | None:
     try:
-        return Git.version()
+        return git_version()
     except DvcLikeError:
         return None
 
@@ -189,7 +190,7 @@ def _check_git(project: Project, found: Diagnosis) -> None:
         return
     for path in git.tracked(_PRIVATE):
         _wrong(found, f"Git tracks {path}, which may hold secrets or data", f"`git rm -r --cached {path}`")
-    ignored = git.ignores(_PRIVATE)
+    ignored = ignores(git, _PRIVATE)
     open_ = [path for path in _PRIVATE if path not in ignored and os.path.exists(os.path.join(project.root, path))]
     if open_:
         mend = f"Add `/config.local`, `/tmp` and `/cache` to {FOLDER}/.gitignore."

@@ -127,10 +127,10 @@ def compare(session: Session, wanted: Wanted) -> TargetStatus:
             uncached = tuple(path for path in _unstored(session, seen) if wanted.asks(path))
         except DvcLikeError as error:
             return TargetStatus(target, (), False, error)
-    return TargetStatus(target, changes, _is_cached(session.cache, target), uncached=uncached)
+    return TargetStatus(target, changes, is_cached(session.cache, target), uncached=uncached)
 
 
-def _is_cached(cache: Cache, target: Target) -> bool:
+def is_cached(cache: Cache, target: Target) -> bool:
     """Tell whether the object a meta file names is there: one look, what lies below a tree is for `fsck`."""
     return cache.has_tree(target.meta.digest) if target.meta.is_folder else cache.has(target.meta.digest)
 
