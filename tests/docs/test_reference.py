@@ -142,7 +142,7 @@ def test_example_of_the_help_can_be_parsed(example: str) -> None:
 
 
 def test_the_table_of_commands_is_whole() -> None:
-    assert {path.stem for path in (SOURCE / "cli").glob("*.py")} >= set(COMMANDS)
+    assert {path.stem.replace("_", "-") for path in (SOURCE / "cli").glob("*.py")} >= set(COMMANDS)
     for name, (place, about) in COMMANDS.items():
         assert place.startswith("dvc_like.cli.")
         assert re.fullmatch(r"[A-Z].{10,60}\.", about), name
@@ -371,7 +371,15 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     write("data/frames/day1/a.txt", "changed\n")
     run("status", "--exit-code", code=10)
     run("checkout", code=5)
+    base = (repo / "data/frames.meta").read_text()
     run("commit")
+    write("base", base)
+    write("ours", (repo / "data/frames.meta").read_text())
+    write("data/frames/day1/a.txt", "changed otherwise\n")
+    run("commit")
+    write("theirs", (repo / "data/frames.meta").read_text())
+    run("git-merge", "base", "ours", "theirs", "data/frames.meta", code=1)
+    run("git-textconv", "ours")
     run("remote", "add", "-d", "storage", "../storage")
     run("remote", "list")
     run("remote", "modify", "storage", "jobs", "2")

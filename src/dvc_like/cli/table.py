@@ -20,4 +20,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gc": ("dvc_like.cli.gc:command", "Free the cache of what nothing needs."),
     "fsck": ("dvc_like.cli.fsck:command", "Check, and with --repair mend, the cache."),
     "root": ("dvc_like.cli.root:command", "Print the project's root folder."),
+    "git-merge": ("dvc_like.cli.git_merge:command", "Merge meta files; Git runs it."),
+    "git-textconv": ("dvc_like.cli.git_textconv:command", "Show a meta file as a listing; Git runs it."),
 }
+
+#: Commands that are for Git to run: `--help` does not list them.
+HIDDEN = frozenset({"git-merge", "git-textconv"})
