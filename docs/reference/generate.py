@@ -41,6 +41,7 @@ RESULTS = {
     "ops.gc": ("Collected", "Garbage"),
     "cache.store": ("Object",),
     "ops.fsck": ("Checked",),
+    "ops.verify": ("Verified", "Lacking"),
 }
 
 

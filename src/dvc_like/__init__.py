@@ -23,6 +23,7 @@ _PUBLIC = {
     "pull": "ops.pull",
     "gc": "ops.gc",
     "fsck": "ops.fsck",
+    "verify": "ops.verify",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -16,7 +16,7 @@ from dvc_like import DvcLikeError, Project, Selection
 
 PUBLIC = {
     *("__version__", "Project", "Selection", "DvcLikeError", "Progress"),
-    *("init", "add", "commit", "status", "checkout", "fetch", "push", "pull", "gc", "fsck"),
+    *("init", "add", "commit", "status", "checkout", "fetch", "push", "pull", "gc", "fsck", "verify"),
 }
 
 

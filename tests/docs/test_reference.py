@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -389,6 +390,9 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     run("remote", "default")
     run("remote", "test")
     run("status", "--cloud")
+    for words in (("add", "-A"), ("commit", "-q", "-m", "state")):
+        subprocess.run(["git", *words], check=True)
+    run("verify", "--pushed", code=10)
     run("push")
     run("status", "--cloud")
     write("model.bin", "another\n")

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("dvc_like.cli.config:command", "Read and change settings."),
     "gc": ("dvc_like.cli.gc:command", "Free the cache of what nothing needs."),
     "fsck": ("dvc_like.cli.fsck:command", "Check, and with --repair mend, the cache."),
+    "verify": ("dvc_like.cli.verify:command", "Fail unless the data of revisions is all there."),
     "root": ("dvc_like.cli.root:command", "Print the project's root folder."),
     "git-merge": ("dvc_like.cli.git_merge:command", "Merge meta files; Git runs it."),
     "git-textconv": ("dvc_like.cli.git_textconv:command", "Show a meta file as a listing; Git runs it."),
