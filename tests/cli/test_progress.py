@@ -68,6 +68,7 @@ def test_a_bar_fits_into_its_terminal(monkeypatch: pytest.MonkeyPatch, columns: 
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("CI", raising=False)
     monkeypatch.setattr(bars, "_PATIENCE", 0.0)
     clock = SimpleNamespace(monotonic=lambda: 100.0, sleep=lambda _: time.sleep(0.001))
     monkeypatch.setattr(bars, "time", clock)
@@ -79,6 +80,15 @@ def test_a_bar_fits_into_its_terminal(monkeypatch: pytest.MonkeyPatch, columns: 
             time.sleep(0.001)
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue()).replace("\r", "\n").split("\n")
     assert max(map(len, lines)) < columns
+
+
+@pytest.mark.parametrize(("value", "bars_are_drawn"), [("true", False), ("1", False), ("false", True), ("", True)])
+def test_ci_gets_lines_even_at_a_terminal(monkeypatch: pytest.MonkeyPatch, value: str, bars_are_drawn: bool) -> None:
+    screen = io.StringIO()
+    screen.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("CI", value)
+    assert Bars().terminal is bars_are_drawn
 
 
 def test_more_than_was_expected_is_no_share(printed: Printed) -> None:

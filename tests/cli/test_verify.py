@@ -52,7 +52,7 @@ def test_forgotten_push_is_found(pushed: Place, cli: Cli) -> None:
     ran = cli("verify", "--pushed", code=10)
     assert "HEAD  data/a\nHEAD  data/sub/new\n" in ran.out
     assert "2 paths that are needed are not on remote storage" in ran.err
-    assert "`dvc-like push` sends it" in ran.err
+    assert "Where the data is, `dvc-like push` sends it." in ran.err
     assert lacking(cli("verify", "--pushed", "--json", code=10)) == [
         ("HEAD", "data/a", False),
         ("HEAD", "data/sub/new", False),

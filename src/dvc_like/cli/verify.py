@@ -88,7 +88,5 @@ def _report(console: Console, done: Verified, *, pushed: bool) -> None:
     names = list(dict.fromkeys(one.revision for one in done.lacking if one.revision != "HEAD"))
     flags = " --all-commits" if len(names) > 3 or "" in names else "".join(f" --rev {show(name)}" for name in names)
     are = "path that is needed is" if len(done.lacking) == 1 else "paths that are needed are"
-    raise Differences(
-        f"{len(done.lacking):,} {are} not {where}",
-        hint=f"`dvc-like push{flags}` sends it, where it is." if pushed else f"`dvc-like fetch{flags}` brings it.",
-    )
+    hint = f"Where the data is, `dvc-like push{flags}` sends it." if pushed else f"`dvc-like fetch{flags}` brings it."
+    raise Differences(f"{len(done.lacking):,} {are} not {where}", hint=hint)
