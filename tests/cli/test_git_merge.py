@@ -236,6 +236,40 @@ def test_rebase_and_cherry_pick(driven: Place) -> None:
     assert meta(driven)["hash"] == picked
 
 
+def test_in_a_worktree_and_out_of_a_stash(driven: Place, tmp_path: Path) -> None:
+    driven.track({"data/a": "1", "code/main.py": "pass"})
+    diverge(driven, lambda: driven.write({"data/b": "2"}), lambda: driven.write({"data/c": "3"}), "data")
+    driven.git("checkout", "-q", "main")
+    other = Place(tmp_path / "worktree")
+    driven.git("worktree", "add", "-q", other.root, "left")
+    driven.git("-C", other.root, "merge", "-q", "-m", "both", "right")
+    other.checkout()
+    assert texts(other) == {"a": "1", "b": "2", "c": "3"}
+    other.write({"data/d": "4"})
+    other.add("data")
+    other.git("stash", "-q")
+    other.git("reset", "-q", "--hard", "HEAD~1")
+    other.git("stash", "pop", "-q")
+    other.checkout(force=True)
+    assert texts(other) == {"a": "1", "b": "2", "d": "4"}
+
+
+def test_history_that_crosses_itself_loses_nothing(driven: Place) -> None:
+    driven.track({"data/a": "1"})
+    diverge(driven, lambda: driven.write({"data/a": "mine"}), lambda: driven.write({"data/a": "yours"}), "data")
+    for branch, other in (("left", "right"), ("right", "left")):
+        driven.git("checkout", "-q", "-b", f"{branch}-crossed", branch)
+        driven.git("merge", other, code=1)
+        driven.checkout(force=True)
+        (driven / "data/a.ours").rename(driven / "data/a")
+        (driven / "data/a.theirs").unlink()
+        driven.add("data")
+        driven.save("crossed")
+    driven.git("merge", "left-crossed", code=1)
+    driven.checkout(force=True)
+    assert {"mine", "yours"} <= set(texts(driven).values())
+
+
 def test_foreign_meta_files_are_merged_as_text(driven: Place) -> None:
     lines = [f"line {number}" for number in range(20)]
     asset = driven / "asset.meta"

@@ -79,7 +79,7 @@ def verify(
     done, wrong = Verified(), list[DvcLikeError]()
     versions = _versions(project, project.git, selection, done, wrong)
     done.targets = len(versions)
-    with open_session(project, progress, cache="shared") as session, progress.task("verifying"):
+    with open_session(project, progress) as session, progress.task("verifying"):
         if not pushed:
             _check(project.git, versions, _in_cache(session, versions, wrong), done)
         groups: dict[str, list[_Version]] = {}
@@ -100,16 +100,21 @@ def sort_words(project: Project, words: tuple[str, ...]) -> tuple[tuple[str, ...
     targets: list[str] = []
     for word in words:
         is_path = os.path.lexists(word) or os.path.lexists(f"{word.rstrip('/')}{SUFFIX}")
-        try:
-            is_revision = bool(project.git and commits_of(project.git, word) is not None)
-        except UsageError:
-            is_revision = False
+        is_revision = project.git is not None and _is_revision(project.git, word)
         if is_path and is_revision:
             raise UsageError(
                 f"{show(word)} is a revision and a path", hint=f"Write `--rev {show(word)}`, or `./{show(word)}`."
             )
         (revisions if is_revision else targets).append(word)
     return tuple(revisions), tuple(targets)
+
+
+def _is_revision(git: Git, word: str) -> bool:
+    try:
+        commits_of(git, word)
+    except UsageError:
+        return False
+    return True
 
 
 # ------------------------------------------------------------------------------ what is needed
