@@ -218,10 +218,8 @@ def test_template_runs(name: str, origin: Place, on_path: Path) -> None:
     origin.git("clone", "-q", origin.root, clone.root)
     script = "".join(f"{line}\n" for line in jobs()[name])
     done = subprocess.run(["sh", "-ec", script], cwd=clone.root, capture_output=True, text=True, check=False)
-    if "pushed" in name and "github" in name:
-        assert done.returncode == 0, done.stderr  # origin/main..HEAD: no commit of its own
-        return
-    assert done.returncode == (10 if "pushed" in name else 0 if "github" in name else 9), done.stderr
+    wanted = {"gitlab train": 9, "github train": 0}.get(name, 10)  # what GitHub restores is up to the action
+    assert done.returncode == wanted, done.stderr
     origin.push()
     again = subprocess.run(["sh", "-ec", script], cwd=clone.root, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr

@@ -18,6 +18,7 @@ QUICK = settings(derandomize=True, deadline=None, max_examples=200)
 
 #: A folder is a dict, a file its text; "+" in front makes it executable, "->" makes it a link.
 Spec = dict[str, Any]
+Flat = dict[str, tuple[str, str]]
 
 
 class Trees:
@@ -57,9 +58,9 @@ class Trees:
         self.listed.update((digests.of_bytes("xxh128", data), data) for data in merger.made)
         return merged, merger
 
-    def flat(self, entry: Entry, path: str = "") -> dict[str, tuple[str, str]]:
+    def flat(self, entry: Entry, path: str = "") -> Flat:
         """Return kind and value of everything below, checking the totals on the way."""
-        found: dict[str, tuple[str, str]] = {}
+        found: Flat = {}
         entries = parse(self.listed[entry.value], path)
         assert (entry.size, entry.files) == (sum(e.data_size for e in entries), sum(e.files for e in entries))
         for one in entries:
@@ -111,6 +112,18 @@ def test_what_one_side_did_is_the_result(base: Spec, changed: Spec) -> None:
         assert not merger.made
 
 
+def is_rename(path: str, was: Flat, side: Flat, other: Flat) -> bool:
+    """Tell whether a file, or a folder above it, only has a new name here, and the other side changed it."""
+    parts = path.split("/")
+    for at in range(len(parts)):
+        for name in {old.split("/")[at] for old in was if old.count("/") >= at}:
+            old, top = "/".join([*parts[:at], name, *parts[at + 1 :]]), "/".join([*parts[:at], name])
+            is_moved = was.get(old, ("", ""))[1] == side[path][1] and not {top, f"{top}/"} & side.keys()
+            if is_moved and {top, f"{top}/"} & other.keys() and other.get(old) != was[old]:
+                return True
+    return False
+
+
 @QUICK
 @given(tricky, tricky, tricky)
 def test_nothing_is_lost(base: Spec, ours: Spec, theirs: Spec) -> None:
@@ -160,6 +173,18 @@ CASES: dict[str, tuple[Spec, Spec, Spec, Spec, int]] = {
     "each renames another": (
         {"a": "1", "b": "22"}, {"c": "1", "b": "22"}, {"a": "1", "d": "22"}, {"c": "1", "d": "22"}, 0
     ),
+    "renamed here, changed there": ({"a": "1", "c": ""}, {"b": "1"}, {"a": "22", "c": ""}, {"b": "22"}, 0),
+    "renamed there with a bit, changed here": ({"a": "1"}, {"a": "22"}, {"b": "+1"}, {"b": "+22"}, 0),
+    "a renamed folder": (
+        {"d": {"a": "1"}}, {"e": {"a": "1"}}, {"d": {"a": "1", "b": "22"}}, {"e": {"a": "1", "b": "22"}}, 0
+    ),
+    "which of two new names is not known": (
+        {"a": "1"}, {"b": "1", "c": "1"}, {"a": "22"}, {"a.theirs": "22", "b": "1", "c": "1"}, 1
+    ),
+    "the new name is taken there": (
+        {"a": "1"}, {"b": "1"}, {"a": "22", "b": "333"}, {"a.theirs": "22", "b.ours": "1", "b.theirs": "333"}, 2
+    ),
+    "an empty file is like any other": ({"a": ""}, {"b": ""}, {"a": "1"}, {"a.theirs": "1", "b": ""}, 1),
     "bytes here, bit there": ({"a": "1"}, {"a": "+1"}, {"a": "22"}, {"a": "+22"}, 0),
     "one file, two changes": (
         {"a.txt": "1"}, {"a.txt": "22"}, {"a.txt": "333"}, {"a.ours.txt": "22", "a.theirs.txt": "333"}, 1

@@ -81,8 +81,13 @@ class Merger:
         listed = [self._list(side, path, depth) for side in (base, ours, theirs)]
         names = sorted(set[str]().union(*listed))
         taken = set(map(_folded, names))
+        renamed = _renamed(*listed)
         result: list[Entry] = []
         for name in names:
+            if name in renamed:
+                moved = renamed[name]
+                result += [moved] if moved is not None else []
+                continue
             below = Three(*(entries.get(name) for entries in listed))
             try:
                 kept = choose(*below)
@@ -143,6 +148,32 @@ def _merge_files(base: Entry | None, ours: Entry, theirs: Entry) -> Entry:
         return ours if ours.kind == EXECUTABLE else theirs  # the same bytes on both sides: one made them executable
     size, value = choose((base.size, base.value), (ours.size, ours.value), (theirs.size, theirs.value))
     return Entry(ours.name, choose(base.kind, ours.kind, theirs.kind), size, value)
+
+
+def _renamed(base: dict[str, Entry], ours: dict[str, Entry], theirs: dict[str, Entry]) -> dict[str, Entry | None]:
+    """Return what becomes of the old and the new name of what one side renamed and the other changed.
+
+    A rename is told by equal content, within one folder, and where only one new name can be meant.
+    """
+    found: dict[str, Entry | None] = {}
+    for mine, other in ((ours, theirs), (theirs, ours)):
+        fresh: dict[str, list[str]] = {}
+        for name in mine.keys() - base.keys() - other.keys():
+            fresh.setdefault(mine[name].value, []).append(name)
+        for name, was in base.items():
+            now = other.get(name)
+            new = fresh.get(was.value, ())
+            if name in mine or now is None or now == was or len(new) != 1 or not was.size or new[0] in found:
+                continue
+            kinds = {was.kind, mine[new[0]].kind, now.kind}
+            if kinds == {FOLDER}:
+                found[new[0]] = now._replace(name=new[0])
+            elif kinds <= {FILE, EXECUTABLE}:
+                found[new[0]] = _merge_files(was, mine[new[0]], now)
+            else:
+                continue
+            found[name] = None
+    return found
 
 
 def _reason(three: Three) -> str:
