@@ -42,6 +42,8 @@ RESULTS = {
     "cache.store": ("Object",),
     "ops.fsck": ("Checked",),
     "ops.verify": ("Verified", "Lacking"),
+    "ops.install": ("Installed",),
+    "ops._hook_files": ("HookFile",),
 }
 
 

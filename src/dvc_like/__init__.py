@@ -24,6 +24,9 @@ _PUBLIC = {
     "gc": "ops.gc",
     "fsck": "ops.fsck",
     "verify": "ops.verify",
+    "install": "ops.install",
+    "uninstall": "ops.install",
+    "HookOptions": "ops.install",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -120,6 +120,7 @@ _KEYS: dict[str, dict[str, Key]] = {
         "locktimeout": Key(_number),
     },
     "cache": {"dir": Key(_path, tracked=False), "type": Key(_some_of("reflink", "hardlink", "symlink", "copy"))},
+    "hooks": {"largefile": Key(_count)},
     "gc": {"grace": Key(_number, least=GRACE), "cloudgrace": Key(_number, least=CLOUD_GRACE)},
     "remote": {
         "url": Key(_path),

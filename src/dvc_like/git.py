@@ -12,6 +12,15 @@ from collections.abc import Iterable, Iterator
 from .errors import DvcLikeError, ProjectError, UsageError
 from .paths import show
 
+# What Git sets for the hooks it runs, or a user to reach another repository: none of it may lead our calls astray.
+_REDIRECTING = frozenset(
+    [
+        *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY"),
+        *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE"),
+        *("GIT_REPLACE_REF_BASE", "GIT_INDEX_FILE"),
+    ]
+)
+
 _SAFE = ["--no-optional-locks", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}"]
 
 
@@ -85,7 +94,7 @@ class Git:
                 input=stdin,
                 stdin=None if stdin is not None else subprocess.DEVNULL,
                 capture_output=True,
-                env=_environment(index),
+                env=_environment(index or commit_index(self)),
             )
         except FileNotFoundError:
             raise ProjectError("git is not installed, or not on the PATH") from None
@@ -142,32 +151,25 @@ class Git:
         for line in listed.split(b"\0"):
             head, _, raw = line.partition(b"\t")
             if raw.endswith(suffix.encode()) and head[:3] == b"100":  # a file, not a link or a submodule
-                found.append((head.split()[2].decode(), self._relative(raw)))
-        yield from self._contents(found)
+                found.append((head.split()[2].decode(), self.relative(raw)))
+        yield from self.contents(found)
 
     def metas_in_history(self, suffix: str) -> Iterator[tuple[str, bytes]]:
         """Yield (path, bytes) of every version of every meta file.
 
         That is what any ref, reflog (so every stash) or HEAD reaches, and what is staged in any worktree.
         """
-        place = ["--", f":(top,literal){self.prefix}"] if self.prefix else []
-        # What each commit changed against each parent: a merge hides no side branch, and no path is left out.
-        listed = self.run(
-            "log", "--all", "--reflog", "--full-history", "-m", "--root", "--raw", "--no-abbrev", "--no-renames",
-            "--no-ext-diff", "--no-textconv", "-z", "--format=", *place,
-        )  # fmt: skip
-        found = set()
-        fields = listed.split(b"\0")
-        for change, raw in zip(fields[::2], fields[1::2], strict=False):
-            _, mode, _, name, _ = change.strip(b"\n").split()
-            if mode.startswith(b"100") and raw.endswith(suffix.encode()):
-                found.add((name.decode(), self._relative(raw)))
+        found = _logged(self, ["--all", "--reflog"], suffix)
         for index in self._indexes():
-            for line in self.run("ls-files", "-s", "-z", "--full-name", *place, index=index).split(b"\0"):
+            for line in self.run("ls-files", "-s", "-z", "--full-name", *_place(self), index=index).split(b"\0"):
                 head, _, raw = line.partition(b"\t")
                 if raw.endswith(suffix.encode()) and head.startswith(b"100"):
-                    found.add((head.split()[1].decode(), self._relative(raw)))
-        yield from self._contents(sorted(found))
+                    found.add((head.split()[1].decode(), self.relative(raw)))
+        yield from self.contents(sorted(found))
+
+    def metas_in_range(self, revisions: list[str], suffix: str) -> Iterator[tuple[str, bytes]]:
+        """Yield (path, bytes) of every version of a meta file that commits brought; `revisions` as for `git log`."""
+        yield from self.contents(sorted(_logged(self, revisions, suffix)))
 
     def _indexes(self) -> list[str]:
         base = os.path.join(self.common_dir, "worktrees")
@@ -175,11 +177,13 @@ class Git:
         found = [os.path.join(folder, "index") for folder in (self.common_dir, self.git_dir, *folders)]
         return [path for path in dict.fromkeys(found) if os.path.exists(path)]
 
-    def _relative(self, raw: bytes) -> str:
+    def relative(self, raw: bytes) -> str:
+        """Return a path that Git gave, seen from the top, as one seen from the project."""
         path = raw.decode(errors="surrogateescape")
         return path[len(self.prefix) + 1 :] if self.prefix else path
 
-    def _contents(self, blobs: list[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
+    def contents(self, blobs: list[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
+        """Yield (path, bytes) of blobs that are given by id and path."""
         if not blobs:
             return
         request = "".join(f"{name}\n" for name, _ in blobs).encode()
@@ -229,9 +233,41 @@ def merge_texts(git: Git, base: bytes, ours: bytes, theirs: bytes, *, union: boo
     return out, mark not in out or mark in ours + theirs
 
 
+def _logged(git: Git, revisions: list[str], suffix: str) -> set[tuple[str, str]]:
+    """Return (blob, path) of every version of a meta file that commits brought."""
+    # What each commit changed against each parent: a merge hides no side branch, and no path is left out.
+    listed = git.run(
+        "log", *revisions, "--full-history", "-m", "--root", "--raw", "--no-abbrev", "--no-renames",
+        "--no-ext-diff", "--no-textconv", "-z", "--format=", *_place(git),
+    )  # fmt: skip
+    found = set()
+    fields = listed.split(b"\0")
+    for change, raw in zip(fields[::2], fields[1::2], strict=False):
+        _, mode, _, name, _ = change.strip(b"\n").split()
+        if mode.startswith(b"100") and raw.endswith(suffix.encode()):
+            found.add((name.decode(), git.relative(raw)))
+    return found
+
+
+def _place(git: Git) -> list[str]:
+    return ["--", f":(top,literal){git.prefix}"] if git.prefix else []
+
+
+def commit_index(git: Git) -> str:
+    """Return the index of the commit that is being made, where a hook of it runs; empty when that is not so.
+
+    Another index file than the usual one holds what `git commit -a` or `git commit FILE` takes.
+    """
+    named = os.environ.get("GIT_INDEX_FILE", "")
+    path = os.path.realpath(named) if named else ""
+    return path if os.path.dirname(path) == os.path.realpath(git.git_dir) else ""
+
+
 def _environment(index: str) -> dict[str, str]:
     """Return the environment without what would change the meaning of our calls."""
-    found = {name: text for name, text in os.environ.items() if not name.endswith("_PATHSPECS")}
+    found = {
+        name: text for name, text in os.environ.items() if name not in _REDIRECTING and not name.endswith("_PATHSPECS")
+    }
     return {**found, "LC_ALL": "C", **({"GIT_INDEX_FILE": index} if index else {})}
 
 

@@ -16,6 +16,7 @@ from dvc_like import DvcLikeError, Project, Selection
 
 PUBLIC = {
     *("__version__", "Project", "Selection", "DvcLikeError", "Progress"),
+    *("HookOptions", "install", "uninstall"),
     *("init", "add", "commit", "status", "checkout", "fetch", "push", "pull", "gc", "fsck", "verify"),
 }
 

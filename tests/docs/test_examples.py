@@ -119,10 +119,13 @@ def test_readme_tutorial_runs(tmp_path: Path) -> None:
     assert run(script, tmp_path, tmp_path / "bin")[-2] == "first version\n"
 
 
-def test_example_script_runs(tmp_path: Path) -> None:
-    script = ROOT / "examples/tutorial/run.sh"
+@pytest.mark.parametrize(
+    ("name", "last"), [("tutorial", "The first version is back."), ("git-hooks", "Everything is as it was.")]
+)
+def test_example_script_runs(tmp_path: Path, name: str, last: str) -> None:
+    script = ROOT / f"examples/{name}/run.sh"
     (printed, _) = run([Step(1, f'sh "{script}"\n', None)], tmp_path, tmp_path / "bin")
-    assert printed.endswith("The first version is back.\n")
+    assert printed.endswith(f"{last}\n")
 
 
 # ------------------------------------------------------------------------------ this file's own rules

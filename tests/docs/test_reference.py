@@ -30,7 +30,7 @@ from dvc_like import config, errors
 from dvc_like.cache.place import DEFAULT_TYPES
 from dvc_like.cli import shell
 from dvc_like.cli.table import COMMANDS
-from dvc_like.ops import _store
+from dvc_like.ops import _commit_check, _store
 from dvc_like.ops.settings import split
 from dvc_like.progress import SILENT
 from dvc_like.remote import base, registry
@@ -223,6 +223,7 @@ def test_defaults_are_those_of_the_code(tmp_path: Path, monkeypatch: pytest.Monk
     assert listed["cache.dir"] == os.path.relpath(project.cache_dir, project.root).replace(os.sep, "/")
     assert tuple(listed["cache.type"].split(",")) == DEFAULT_TYPES
     assert float(listed["gc.grace"]) == config.GRACE
+    assert float(listed["hooks.largefile"]) == _commit_check.LARGE
     assert (listed["core.autostage"] == "true") == project.config.flag("core.autostage")
 
     seen: dict[str, Any] = {}
@@ -364,6 +365,11 @@ def printed(repo: Path, keep_gc: None) -> Printed:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
+    def commit(message: str) -> str:
+        for words in (["add", "-A"], ["commit", "-q", "--no-verify", "-m", message]):
+            subprocess.run(["git", *words], check=True)
+        return subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
     run("init")
     write("data/frames/day1/a.txt", "one\n")
     write("data/frames/day2/b.txt", "two\n")
@@ -414,6 +420,14 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     run("config", "core.autostage", "true", variant="Setting one")
     run("config", "--list", variant="Listing them")
     run("root")
+    run("install")
+    main = commit("all")
+    write("model.bin", "newer\n")
+    run("git-hook", "pre-commit", "--warn")
+    run("git-hook", "pre-commit", code=10)
+    run("commit")
+    run("git-hook", "post-checkout", main, commit("newer"), "1")
+    run("uninstall")
     return found
 
 

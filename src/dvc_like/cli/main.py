@@ -1,4 +1,7 @@
-"""The entry point. Answers `--version` itself, since nothing is quicker than loading nothing."""
+"""The entry point. Answers `--version` itself, since nothing is quicker than loading nothing.
+
+And lets Git's hooks go when they have nothing to do: they run at every switch and rebase, and must not be felt.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,11 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if words in (["--version"], ["-V"]):
         return _print_version()
+    if words[:1] == ["git-hook"]:
+        from ..ops._hook_events import is_idle
+
+        if is_idle(words[1:]):
+            return 0
     from .shell import run
 
     return run(words)

@@ -20,10 +20,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gc": ("dvc_like.cli.gc:command", "Free the cache of what nothing needs."),
     "fsck": ("dvc_like.cli.fsck:command", "Check, and with --repair mend, the cache."),
     "verify": ("dvc_like.cli.verify:command", "Fail unless the data of revisions is all there."),
+    "install": ("dvc_like.cli.install:command", "Let Git hooks keep data and commits together."),
+    "uninstall": ("dvc_like.cli.uninstall:command", "Take the Git hooks away again."),
     "root": ("dvc_like.cli.root:command", "Print the project's root folder."),
+    "git-hook": ("dvc_like.cli.git_hook:command", "Do what a Git hook is for; Git runs it."),
     "git-merge": ("dvc_like.cli.git_merge:command", "Merge meta files; Git runs it."),
     "git-textconv": ("dvc_like.cli.git_textconv:command", "Show a meta file as a listing; Git runs it."),
 }
 
 #: Commands that are for Git to run: `--help` does not list them.
-HIDDEN = frozenset({"git-merge", "git-textconv"})
+HIDDEN = frozenset({"git-hook", "git-merge", "git-textconv"})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -200,8 +200,15 @@ def at_revisions(project: Project, selection: Selection, failures: list[DvcLikeE
             "there is no Git here, so there are no other revisions", hint="Leave out -a, -T, -A and --rev."
         )
     named = tuple(project.relative(text) for text in selection.targets)
+    return in_versions(_versions(project.git, selection), named, failures)
+
+
+def in_versions(
+    versions: Iterable[tuple[str, bytes]], named: tuple[RelPath, ...] = (), failures: list[DvcLikeError] | None = None
+) -> list[Wanted]:
+    """Return what meta files, given by path and bytes, mean; `failures` as for `at_revisions`."""
     found: dict[tuple[str, str, str], Wanted] = {}
-    for path, data in _versions(project.git, selection):
+    for path, data in versions:
         if not is_ours(data):
             continue
         try:

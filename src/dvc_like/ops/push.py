@@ -52,17 +52,24 @@ def push(
 ) -> Pushed:
     """Send what targets need and the remote lacks. All that can be sent is sent; then failures are raised as one."""
     wrong: list[DvcLikeError] = []
-    done = Pushed()
     with open_session(project, progress, cache="shared") as session:
         wanted = read_all_targets(project, session.root, selection, wrong)
-        groups: dict[str, list[Wanted]] = {}
-        for one in wanted:
-            groups.setdefault(remote_name(project, remote, one.target.meta.remote), []).append(one)
-        if not groups and not wrong:
+        if not wanted and not wrong:
             remote_name(project, remote)  # so that a missing remote is told even where nothing is tracked
-        for name, group in groups.items():
-            with open_store(project, name, jobs=jobs, create=True, progress=progress) as store:
-                _push_to(session, store, group, done)
+        return push_in(session, wanted, wrong, remote=remote, jobs=jobs)
+
+
+def push_in(
+    session: Session, wanted: list[Wanted], wrong: list[DvcLikeError], *, remote: str | None, jobs: int | None
+) -> Pushed:
+    """Do the work of `push` in an open session; what is `wrong` already is raised at the end as well."""
+    done = Pushed()
+    groups: dict[str, list[Wanted]] = {}
+    for one in wanted:
+        groups.setdefault(remote_name(session.project, remote, one.target.meta.remote), []).append(one)
+    for name, group in groups.items():
+        with open_store(session.project, name, jobs=jobs, create=True, progress=session.progress) as store:
+            _push_to(session, store, group, done)
     wrong += done.unknown
     if done.failures or done.untried:
         wrong.append(as_error("push", done.failures, done.objects, done.untried))

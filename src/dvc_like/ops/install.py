@@ -1,0 +1,176 @@
+"""`install` and `uninstall`: at home in a Git repository that exists.
+
+Owns which steps there are, and where Git looks for hooks here: its own folder, `core.hooksPath`, husky's. What a hook
+runs is chosen by the user's command and kept in the clone's own configuration; no tracked file has a say.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ..errors import DvcLikeError, ProjectError, UsageError, gathered
+from ..fsutil import Dir
+from ..git import Git
+from ..paths import show
+from ..project import Project
+from . import _gitattributes
+from ._hook_events import HOOKS, PROJECTS
+from ._hook_files import BEFORE, HookFile, Wish, put, take_away
+
+PYTHON = "dvc-like.python"  # in Git's local configuration: the interpreter that hooks run
+_HUSKY = ".husky"
+_OLDER_HUSKY = '#!/usr/bin/env sh\n. "$(dirname -- "$0")/_/husky.sh"\n\n'
+_SHEBANG = "#!/bin/sh\n"
+
+
+@dataclass(frozen=True)
+class HookOptions:
+    """Which hooks, and how they behave: `warn` for pre-commit, `verify_only` and `required` for pre-push."""
+
+    hooks: tuple[str, ...] = HOOKS
+    warn: bool = False
+    verify_only: bool = False
+    required: bool = False
+
+
+@dataclass
+class Installed:
+    """What became of each hook file, and what the user should know."""
+
+    hooks: list[HookFile] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class _Home(NamedTuple):
+    """Where Git looks for hooks: `lines` when files there belong to others, `header` begins a new one then."""
+
+    folder: str
+    lines: bool = False
+    header: str = _SHEBANG
+
+
+def install(project: Project, options: HookOptions = HookOptions(), *, force: bool = False) -> Installed:
+    """Install hooks and drivers; hooks of ours that are not asked for are taken away.
+
+    Other hooks go on working. Hooks that all repositories of this user or machine share are touched with `force` only.
+    """
+    unknown = [hook for hook in options.hooks if hook not in HOOKS]
+    if unknown:
+        raise UsageError(f"there is no hook named {show(unknown[0])!r}", hint=f"Known: {', '.join(HOOKS)}.")
+    git = _git(project)
+    done = Installed()
+    home = _home(git, done.notes, force=force)
+    os.makedirs(home.folder, exist_ok=True)
+    _remember(git)
+    failures: list[DvcLikeError] = []
+    with Dir.open_root(home.folder) as folder:
+        for hook in HOOKS:
+            try:
+                if hook in options.hooks:
+                    done.hooks.append(put(folder, _wish(hook, options), lines=home.lines, header=home.header))
+                else:
+                    gone = take_away(folder, hook, home.header)
+                    done.hooks += [gone] if gone is not None else []
+            except DvcLikeError as error:
+                failures.append(error)
+    try:
+        if _gitattributes.add(project):
+            done.notes.append("Git merges and shows meta files by dvc-like: commit .gitattributes.")
+    except DvcLikeError as error:
+        failures.append(error)
+    if failures:
+        raise gathered(failures)
+    return done
+
+
+def uninstall(project: Project) -> Installed:
+    """Take all hooks and drivers away, for all projects of the repository, and put back what was there before."""
+    git = _git(project)
+    done = Installed()
+    for name in (PYTHON, PROJECTS):
+        git.run("config", "--local", "--unset-all", name, check=False)
+    homes = [_home(git, [], force=True), _Home(_own_hooks(git)), _Home(os.path.join(git.top, _HUSKY))]
+    for place in dict.fromkeys(home.folder for home in homes):
+        if not os.path.isdir(place):
+            continue
+        header = next(home.header for home in homes if home.folder == place)
+        with Dir.open_root(place) as folder:
+            found = [take_away(folder, hook, header) for hook in HOOKS]
+            done.hooks += [one for one in found if one is not None]
+            done.notes += [
+                f"{show(os.path.join(place, hook))} is not ours any more; {hook}{BEFORE} is what was there before."
+                for hook in HOOKS
+                if folder.exists(hook + BEFORE)
+            ]
+    if _gitattributes.remove(project):
+        done.notes.append("Git merges and shows meta files as text again: commit .gitattributes if it was tracked.")
+    return done
+
+
+def _wish(hook: str, options: HookOptions) -> Wish:
+    words = [hook]
+    words += ["--warn"] if hook == "pre-commit" and options.warn else []
+    words += ["--verify-only"] if hook == "pre-push" and options.verify_only else []
+    return Wish(hook, " ".join(words), required=hook == "pre-push" and options.required)
+
+
+def _git(project: Project) -> Git:
+    if project.git is None:
+        raise ProjectError("there is no Git here, so there are no hooks", hint="`git init` makes a repository.")
+    if project.git.run("rev-parse", "--is-bare-repository").strip() == b"true":
+        raise ProjectError(
+            f"{show(project.git.git_dir)} is a bare repository, where nothing is ever checked out",
+            hint="Install the hooks in a clone or worktree of it.",
+        )
+    return project.git
+
+
+def _own_hooks(git: Git) -> str:
+    return os.path.join(git.common_dir, "hooks")
+
+
+def _home(git: Git, notes: list[str], *, force: bool) -> _Home:
+    """Find where Git looks for hooks; what is worth knowing about it goes into `notes`."""
+    scope, setting = _hooks_path(git)
+    if scope in ("global", "system") and not force:
+        raise DvcLikeError(
+            f"hooks are in {show(setting)} for all repositories of this {'user' if scope == 'global' else 'machine'}",
+            hint="`git config --local core.hooksPath .git/hooks` uses this repository's own; --force installs there.",
+        )
+    folder = os.path.normpath(os.path.join(git.top, setting)) if setting else _own_hooks(git)
+    husky = os.path.join(git.top, _HUSKY)
+    if os.path.basename(os.path.dirname(folder)) == _HUSKY and os.path.basename(folder) == "_":
+        notes.append(f"husky's files are tracked by Git: commit what changed in {_HUSKY}.")
+        return _Home(os.path.dirname(folder), lines=True, header="")
+    if os.path.basename(folder) == _HUSKY:
+        notes.append(f"husky's files are tracked by Git: commit what changed in {_HUSKY}.")
+        return _Home(folder, lines=True, header=_OLDER_HUSKY)
+    if not setting and os.path.isdir(husky) and not os.path.islink(husky):
+        notes.append("husky is not active in this clone yet: its hooks, and so ours, run once it is (npm install).")
+        return _Home(husky, lines=True, header="")
+    real, top = os.path.realpath(folder), os.path.realpath(git.top) + os.sep
+    private = [os.path.realpath(place) + os.sep for place in (git.git_dir, git.common_dir)]
+    shared = f"{real}{os.sep}".startswith(top) and not f"{real}{os.sep}".startswith(tuple(private))
+    if shared:
+        notes.append(f"The hooks in {show(setting or folder)} are in the worktree: commit them if they are shared.")
+    return _Home(folder, lines=shared)
+
+
+def _hooks_path(git: Git) -> tuple[str, str]:
+    """Return where `core.hooksPath` is set, and to what; two empty texts when it is not."""
+    listed = git.run("config", "--show-scope", "-z", "--type=path", "--get-all", "core.hooksPath", check=False)
+    words = listed.decode(errors="surrogateescape").split("\0")[:-1]
+    found = [pair for pair in zip(words[::2], words[1::2], strict=True) if pair[0] != "command"]
+    return found[-1] if found else ("", "")
+
+
+def _remember(git: Git) -> None:
+    """Note in the clone's configuration what hooks need to know."""
+    if sys.executable:
+        git.run("config", "--local", PYTHON, sys.executable.replace(os.sep, "/"))
+    known = git.run("config", "--local", "--get-all", "-z", PROJECTS, check=False).decode(errors="surrogateescape")
+    if git.prefix and git.prefix not in known.split("\0"):
+        git.run("config", "--local", "--add", PROJECTS, git.prefix)
