@@ -43,7 +43,7 @@ RESULTS = {
     "ops.fsck": ("Checked",),
     "ops.verify": ("Verified", "Lacking"),
     "ops.install": ("Installed",),
-    "ops._hook_files": ("HookFile",),
+    "ops._hook_files": ("InstalledFile",),
 }
 
 

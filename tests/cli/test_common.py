@@ -32,7 +32,10 @@ CALLS = {
     "gc": ["gc", "--workspace"],
     "fsck": ["fsck"],
     "verify": ["verify"],
+    "install": ["install"],
+    "uninstall": ["uninstall"],
     "root": ["root"],
+    "git-hook": ["git-hook", "post-checkout", "HEAD", "HEAD", "1"],
     "git-merge": ["git-merge", *["data.meta"] * 4],
     "git-textconv": ["git-textconv", "data.meta"],
 }

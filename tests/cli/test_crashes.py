@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from tests.cli.killing import count_changes, moments, run_child, start
@@ -26,7 +27,8 @@ POINTS = 10
 
 def fill(place: Place) -> None:
     place.write({f"data/{sub}/{n}.bin": f"{sub}{n}" * 50 for sub in ("a", "b/c") for n in range(6)})
-    place.write({"data/run": ("file", True, b"r"), "data/link": ("link", False, "run"), "big": os.urandom(3 << 20)})
+    place.write({"data/run": ("file", True, b"r"), "data/link": ("link", False, "run")})
+    place.write({"big": Random(3).randbytes(3 << 20)})
 
 
 def check_local(place: Place) -> None:
@@ -117,7 +119,7 @@ def test_a_second_add_killed_at_many_changes_keeps_the_first_version(fresh: Call
     base.add("data", "big")
     base.save("one")
     first = base.data()
-    base.write({"data/a/0.bin": "changed", "data/new/x": "new", "big": os.urandom(2 << 20)})
+    base.write({"data/a/0.bin": "changed", "data/new/x": "new", "big": Random(2).randbytes(2 << 20)})
     (base / "data/a/1.bin").unlink()
     second = base.data()
     shutil.copytree(base.root, base.root.parent / "counted", symlinks=True)
@@ -180,7 +182,7 @@ def test_push_killed_at_many_times_is_finished_by_the_next(ready: Place, store: 
 
 def test_a_killed_push_leaves_what_other_clones_need(ready: Place, store: Path, tmp_path: Path) -> None:
     ready.push()
-    ready.write({"data/a/0.bin": "changed", "big": os.urandom(1 << 20)})
+    ready.write({"data/a/0.bin": "changed", "big": Random(1).randbytes(1 << 20)})
     ready.add("data", "big")
     old = tmp_path / "old-store"
     shutil.copytree(store, old)
@@ -231,7 +233,7 @@ def test_a_pull_of_another_version_killed_at_many_changes_loses_nothing(ready: P
     one = ready.data()
     base = clone_of(ready, tmp_path / "base")
     base.pull()
-    ready.write({"data/a/0.bin": "changed", "data/new/x": "new", "big": os.urandom(1 << 20)})
+    ready.write({"data/a/0.bin": "changed", "data/new/x": "new", "big": Random(1).randbytes(1 << 20)})
     shutil.rmtree(ready / "data/b")
     ready.add("data", "big")
     ready.save()
@@ -284,7 +286,7 @@ def test_an_interrupt_exits_with_130_and_leaves_everything_consistent(
         if verb == "push":
             shutil.rmtree(store, ignore_errors=True)
             return copy, ["push"]
-        copy.write({"data/more": "more", "big": os.urandom(1 << 20)})
+        copy.write({"data/more": "more", "big": Random(1).randbytes(1 << 20)})
         return copy, ["add", "data", "big"]
 
     counted, words = prepare("counted")

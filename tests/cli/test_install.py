@@ -76,12 +76,12 @@ def tracked(place: Place) -> Place:
 def test_install_and_uninstall_leave_no_trace(tracked: Place, cli: InProcess) -> None:
     config, before = (tracked / ".git/config").read_text(), folder_of(tracked)
     done = cli("install")
-    assert done.out.splitlines()[:-1] == [f"added      {name}" for name in HOOKS]
+    assert done.out.splitlines()[:-1] == [f"added      {name}" for name in (*HOOKS, ".gitattributes")]
     assert done.out.endswith("commit .gitattributes.\n")
     assert tracked.git("check-attr", "merge", "--", "data.meta") == "data.meta: merge: dvc-like"
     assert stale(tracked)
-    assert cli("install", "--json").json["hooks"][0] == {
-        "hook": "pre-commit",
+    assert cli("install", "--json").json["files"][0] == {
+        "name": "pre-commit",
         "path": str(tracked / ".git/hooks/pre-commit"),
         "state": "unchanged",
         "chained": False,
@@ -89,7 +89,7 @@ def test_install_and_uninstall_leave_no_trace(tracked: Place, cli: InProcess) ->
     assert "removed    pre-push" in cli("uninstall").out
     assert folder_of(tracked) == before
     assert (tracked / ".git/config").read_text() == config
-    assert "There is no hook" in cli("uninstall").out
+    assert "Nothing of dvc-like's" in cli("uninstall").out
     assert not stale(tracked)
 
 
@@ -104,7 +104,7 @@ def test_hooks_may_be_chosen_and_chosen_again(tracked: Place, cli: InProcess) ->
     assert "git-hook pre-push --verify-only --" in (tracked / ".git/hooks/pre-push").read_text()
     assert not (tracked / ".git/hooks/post-checkout").exists()
     said = cli("install", "--hooks", "pre-push")
-    assert said.out.splitlines() == ["removed    pre-commit", "updated    pre-push"]
+    assert said.out.splitlines() == ["removed    pre-commit", "updated    pre-push", "unchanged  .gitattributes"]
     assert cli("install", "--hooks", "commit-msg", code=2).err.startswith("error: there is no hook named 'commit-msg'")
 
 
@@ -116,7 +116,7 @@ def test_what_was_there_runs_first_with_the_same_arguments_and_input(tracked: Pl
     (tracked / ".git/hooks/post-rewrite").symlink_to("pre-push")
     before = folder_of(tracked)
     done = dvc_like.install(tracked.project)
-    assert all(one.chained for one in done.hooks)
+    assert [one.name for one in done.files if not one.chained] == [".gitattributes"]
     assert stale(tracked)
     subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "origin.git")], check=True)
     tracked.git("add", "-A")
@@ -160,7 +160,7 @@ def test_a_hook_that_came_later_is_kept_with_the_older_one(tracked: Place) -> No
 def test_an_install_that_was_cut_off_goes_on(tracked: Place) -> None:
     hook(tracked / ".git/hooks/pre-commit.before-dvc-like", "#!/bin/sh\nexit 0\n")
     done = dvc_like.install(tracked.project)
-    assert done.hooks[0].chained
+    assert done.files[0].chained
     dvc_like.uninstall(tracked.project)
     assert (tracked / ".git/hooks/pre-commit").read_text() == "#!/bin/sh\nexit 0\n"
 
@@ -194,7 +194,7 @@ def test_hooks_in_the_worktree_get_marked_lines(tracked: Place, log: Path) -> No
     done = dvc_like.install(tracked.project)
     assert any("in the worktree" in note for note in done.notes)
     assert team.read_text().startswith('#!/bin/bash\necho team >> "$LOG"\n[ ! -e fail ]\n# >>> dvc-like')
-    assert dvc_like.install(tracked.project).hooks[0].state == "unchanged"
+    assert dvc_like.install(tracked.project).files[0].state == "unchanged"
     assert stale(tracked)
     assert log.read_text() == "team\n"
     tracked.git("switch", "-q", "-c", "other")
@@ -311,8 +311,8 @@ def test_husky_goes_on(tracked: Place, version: int, log: Path, tmp_path: Path, 
     make_husky(tracked, version)
     before = folder_of(tracked)
     done = dvc_like.install(tracked.project)
-    assert {one.state for one in done.hooks} == {"added"}
-    assert {one.state for one in dvc_like.install(tracked.project).hooks} == {"unchanged"}
+    assert {one.state for one in done.files} == {"added"}
+    assert {one.state for one in dvc_like.install(tracked.project).files} == {"unchanged"}
     tracked.save("husky's files are tracked")
     assert stale(tracked)
     tracked.save()
@@ -364,7 +364,7 @@ def test_the_pre_commit_tool_keeps_its_place(tracked: Place, log: Path) -> None:
     hook(tracked / ".git/hooks/pre-commit", TOOL)
     before = folder_of(tracked)
     done = dvc_like.install(tracked.project)
-    assert done.hooks[0].path.endswith("/pre-commit.legacy")
+    assert done.files[0].path.endswith("/pre-commit.legacy")
     assert (tracked / ".git/hooks/pre-commit").read_text() == TOOL
     assert stale(tracked)
     assert "tool" in log.read_text()
@@ -379,7 +379,7 @@ def test_the_pre_commit_tool_may_move_ours(tracked: Place, log: Path) -> None:
     hook(tracked / ".git/hooks/pre-commit", TOOL)
     assert stale(tracked)
     assert "pre-commit.before-dvc-like" in log.read_text()
-    assert dvc_like.install(tracked.project).hooks[0].state == "unchanged"
+    assert dvc_like.install(tracked.project).files[0].state == "unchanged"
     dvc_like.uninstall(tracked.project)
     assert (tracked / ".git/hooks/pre-commit.legacy").read_text() == LOG
 

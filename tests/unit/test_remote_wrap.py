@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -398,3 +398,50 @@ def test_slow_waits_as_told(memory: MemoryBackend) -> None:
     waited: list[int] = []
     FaultyBackend(memory, Slow("stat", wait=lambda: waited.append(1))).stat(["a"])
     assert waited == [1]
+
+
+# ------------------------------------------------------------------------------ Ctrl-C
+
+
+def test_after_an_interruption_no_more_bytes_arrive(memory: Backend) -> None:
+    memory.put("a", bytes(1 << 20))
+    memory.flush()
+    backend = wrap(memory, attempts=3, concurrency=1)
+
+    class Sink(io.BytesIO):
+        def write(self, data: Any, /) -> int:
+            backend.interrupt()
+            return super().write(data)
+
+    sink = Sink()
+    backend.get("a", sink)  # what is being written is written whole
+    assert sink.tell() == 1 << 20
+    with pytest.raises(KeyboardInterrupt):
+        backend.get("a", sink)
+    assert sink.tell() == 1 << 20
+
+
+def test_an_interruption_ends_the_waiting_for_another_attempt(memory: Backend) -> None:
+    class Later(RemoteUnavailable):
+        retry_after = 200  # seconds
+
+    class Busy(Wrapper):
+        def stat(self, keys: Iterable[str]) -> dict[str, Info]:
+            asked.set()
+            raise Later("busy")
+
+    asked, raised = threading.Event(), []
+    backend = wrap(Busy(memory), attempts=3, concurrency=1)
+
+    def ask() -> None:
+        try:
+            backend.stat(["a"])
+        except BaseException as error:
+            raised.append(type(error))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    asked.wait()
+    backend.interrupt()
+    thread.join()
+    assert raised == [KeyboardInterrupt]

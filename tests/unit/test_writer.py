@@ -544,6 +544,20 @@ def test_what_gc_took_out_of_a_shard_is_not_written_again(cache: Cache) -> None:
     assert os.lstat(cache.path(digest)).st_ino == inode
 
 
+def test_a_tree_is_read_while_it_is_on_its_way(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "BATCH_FILES", 5)
+    monkeypatch.setattr(writing, "FRESH_FILES", 5)
+    trees = [b"tree %d" % number for number in range(17)]
+    with Writer(cache, "blake3") as writer:
+        for tree in trees:
+            digest = writer.put_tree(tree)
+            assert writer.read_tree(digest) == tree
+        assert [writer.read_tree(digests.of_bytes("blake3", tree)) for tree in trees] == trees
+        assert writer.read_tree(digests.of_bytes("blake3", b"another")) is None
+    with Writer(cache, "blake3") as writer:
+        assert writer.read_tree(digests.of_bytes("blake3", trees[0])) == trees[0]
+
+
 # ------------------------------------------------------------------------------ from outside
 
 DATA = b"from a remote " * 100

@@ -50,7 +50,8 @@ def sweep(root: str) -> None:
         except (LockHeld, FileNotFoundError):
             continue  # a living writer, or another process sweeps
     for name in _names(f"{root}/{NEW}"):
-        if is_temp(name) and not os.path.lexists(f"{root}/{MARKS}/{name}"):  # it is made after its mark and removed before it
+        # A shard is made after its mark and removed before it.
+        if is_temp(name) and not os.path.lexists(f"{root}/{MARKS}/{name}"):
             import shutil  # costs as much as a small command, and is needed after a crash only
 
             shutil.rmtree(f"{root}/{NEW}/{name}", ignore_errors=True)

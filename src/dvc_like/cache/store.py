@@ -50,6 +50,7 @@ class Cache:
         self.trust = Trust(trust_path)
         self.set_aside: list[Digest] = []  # found damaged by this process
         self._linked: dict[str, bool] = {}
+        self._has_trash: bool | None = None  # not looked at yet
 
     def path(self, digest: Digest) -> str:
         """Return where the file object lies, whether it is there or not."""
@@ -222,12 +223,15 @@ class Cache:
 
     def revive(self, key: str) -> bool:
         """Take an object out of the trash again; tell whether it was there."""
-        if not os.path.lexists(f"{self.root}/trash/{key}"):
+        if self._has_trash is None:  # once: only gc fills it, and it works alone
+            self._has_trash = os.path.lexists(f"{self.root}/trash")
+        if not self._has_trash or not os.path.lexists(f"{self.root}/trash/{key}"):
             return False
         return self.move(f"trash/{key}", key)
 
     def move(self, old: str, new: str) -> bool:
         """Rename within the cache's folder; tell whether it was there."""
+        self._has_trash = self._has_trash or new.startswith("trash/")
         try:
             os.makedirs(os.path.dirname(f"{self.root}/{new}"), exist_ok=True)
             os.replace(f"{self.root}/{old}", f"{self.root}/{new}")

@@ -19,7 +19,7 @@ from .. import digest as digests
 from ..digest import Digest, file_key, tree_key
 from ..durable import everything_to_disk, files_to_disk, names_to_disk
 from ..errors import CorruptData, UnsafePath
-from ..fsutil import CREATE, clone, read_all, signature, write_all
+from ..fsutil import CREATE, READ, clone, read_all, signature, write_all
 from ..progress import Task
 from . import marks
 from .background import Background
@@ -127,6 +127,18 @@ class Writer:
                 self.cache.renew(key)
         return digest
 
+    def read_tree(self, digest: Digest, /) -> bytes | None:
+        """Return the bytes of a tree that is in the cache or on its way there; None when missing or damaged."""
+        with self._mutex:
+            waiting = self._pending.get(tree_key(digest))
+        if waiting is None:
+            if tree_key(digest) in self._under_way:
+                self._background.join()
+            return self.cache.read_tree(digest)
+        with open(self.cache.top.open(waiting[0], READ), "rb") as file:
+            data = file.read()
+        return data if digests.of_bytes(digest.algorithm, data) == digest else None
+
     def _already(self, key: str, digest: Digest) -> bool:
         """Tell whether a sound object of that name is there or on its way.
 
@@ -155,7 +167,7 @@ class Writer:
             fd = self.cache.top.open(temp, CREATE, _READ_ONLY)
             try:
                 # On a file system that shares blocks a clone costs no space; `data` says what its bytes must be.
-                if source is None or not self._clone_unchanged(source, fd):
+                if source is None or not _clone_unchanged(self._clone, source, fd):
                     write_all(fd, data)
                 if is_final:
                     seen = signature(os.fstat(fd))
@@ -184,16 +196,6 @@ class Writer:
             self.cache.top.unlink(temp)
         with self._mutex:
             self._open.discard(temp)
-
-    def _clone_unchanged(self, source: tuple[int, bytes], target: int) -> bool:
-        """Clone what was read a moment ago; False, with `target` empty, when it may have changed since."""
-        fd, read = source
-        if not self._clone(fd, target):
-            return False
-        if signature(os.fstat(fd)) == read:
-            return True
-        os.ftruncate(target, 0)
-        return False
 
     def _clone(self, source: int, target: int) -> bool:
         if self._reflink and not clone(source, target):
@@ -340,3 +342,14 @@ def _ignore_everything(root: str) -> None:
         os.close(os.open(path, CREATE, 0o666))
         with open(path, "w", encoding="utf-8") as file:
             file.write("*\n")
+
+
+def _clone_unchanged(clone: Callable[[int, int], bool], source: tuple[int, bytes], target: int) -> bool:
+    """Clone what was read a moment ago; False, with `target` empty, when it may have changed since."""
+    fd, read = source
+    if not clone(fd, target):
+        return False
+    if signature(os.fstat(fd)) == read:
+        return True
+    os.ftruncate(target, 0)
+    return False

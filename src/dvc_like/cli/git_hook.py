@@ -14,8 +14,6 @@ from .command import pass_console
 from .console import Console
 from .words import human_size, plural
 
-_WITH_INPUT = ("pre-push",)
-
 
 @make_command(
     "git-hook",
@@ -36,7 +34,8 @@ def command(console: Console, hook: str, arguments: tuple[str, ...], warn: bool,
     HOOK is pre-commit, pre-push, post-checkout, post-merge or post-rewrite. pre-push reads what is pushed from its
     input. Nothing happens where DVC_LIKE_SKIP_HOOKS is 1, or HUSKY or LEFTHOOK is 0.
     """
-    stdin = sys.stdin.buffer.read() if hook in _WITH_INPUT and not sys.stdin.isatty() else b""
+    has_input = hook == "pre-push" and sys.stdin is not None and not sys.stdin.isatty()
+    stdin = sys.stdin.buffer.read() if has_input else b""
     failures: list[DvcLikeError] = []
     call = HookCall(hook, arguments, stdin, warn, verify_only)
     done = git_hook(call, failures, progress=console.progress)

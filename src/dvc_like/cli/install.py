@@ -67,15 +67,15 @@ def command(
 
 def document(console: Console, name: str, done: Installed) -> None:
     """Print the document of `install` and `uninstall`."""
-    found = [{"hook": one.hook, "path": one.path, "state": one.state, "chained": one.chained} for one in done.hooks]
-    console.document(name, {"hooks": found, "notes": done.notes})
+    found = [{"name": one.name, "path": one.path, "state": one.state, "chained": one.chained} for one in done.files]
+    console.document(name, {"files": found, "notes": done.notes})
 
 
 def report(console: Console, done: Installed) -> None:
-    """Say what became of each hook."""
-    for one in done.hooks:
+    """Say what became of each file."""
+    for one in done.files:
         also = "" if not one.chained else " (back to what it was)" if one.state == "removed" else " (after the other)"
-        console.say(f"{one.state:<9}  {one.hook}{also}")
+        console.say(f"{one.state:<9}  {one.name}{also}")
         console.detail(f"           {show(one.path)}")
     for note in done.notes:
         console.say(note)

@@ -5,6 +5,8 @@ And lets Git's hooks go when they have nothing to do: they run at every switch a
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 
 from .._version import VERSION
@@ -22,7 +24,18 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
     from .shell import run
 
-    return run(words)
+    code = run(words)
+    if code == 130 and arguments is None:
+        _leave(code)
+    return code
+
+
+def _leave(code: int) -> None:
+    """End the process at once: after Ctrl-C, Python would wait for threads that are still sending."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _print_version() -> int:

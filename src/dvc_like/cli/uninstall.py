@@ -17,5 +17,5 @@ def command(console: Console) -> None:
     done = uninstall(Project.find())
     document(console, "uninstall", done)
     report(console, done)
-    if not done.hooks:
-        console.say("There is no hook of dvc-like's here.")
+    if not done.files:
+        console.say("Nothing of dvc-like's is here.")

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..cache.store import Cache
 from ..digest import Digest, file_ident, file_key, tree_key
 from ..errors import DvcLikeError, UsageError
 from ..meta.tree import FOLDER, LINK, Entry
 from ..paths import RelPath, is_below, join, show
 from ._tracked import Wanted
-from ._trees import check_totals, load, root_entry
+from ._trees import Trees, check_totals, load, root_entry
 
 
 class Need(NamedTuple):
@@ -61,7 +60,7 @@ class Closure:
     unknown: set[RelPath] = field(default_factory=set)  # paths asked for that no listing has
 
 
-def load_need(cache: Cache, need: TreeNeed) -> list[Entry]:
+def load_need(cache: Trees, need: TreeNeed) -> list[Entry]:
     """Return what a tree lists; raise as `load` does, and when it does not add up."""
     entries = load(cache, need.digest, need.path, need.depth)
     check_totals(entries, need.size, need.files, need.path)

@@ -102,7 +102,7 @@ def _goes_on(git: Git) -> bool:
     """Tell whether a rebase has steps to come. When it only moves ahead no other hook will be called."""
     try:
         with open(os.path.join(git.git_dir, "rebase-merge", "git-rebase-todo"), "rb") as file:
-            return any(line.strip() and not line.startswith(b"#") for line in file)
+            return any(line.strip() not in (b"", b"noop") and not line.startswith(b"#") for line in file)
     except OSError:
         return True
 
@@ -157,7 +157,7 @@ class Refs:
         self.sent: list[str] = []
         self.known: list[str] = []
         for line in lines:
-            words = line.split(" ")
+            words = line.rsplit(" ", 3)  # what is sent may be named with blanks
             if len(words) != 4:
                 raise UsageError(f"{show(line)!r} is not what Git tells a pre-push hook: REF ID REF ID")
             self.sent += [words[1]] if not is_null(words[1]) else []  # else it is deleted there
@@ -169,9 +169,10 @@ class Refs:
         """Read what Git or the pre-commit tool tells."""
         lines = stdin.decode(errors="surrogateescape").splitlines()
         remote = arguments[0] if arguments else os.environ.get("PRE_COMMIT_REMOTE_NAME", "")
-        if not arguments and "PRE_COMMIT_TO_REF" in os.environ:
-            old = os.environ.get("PRE_COMMIT_FROM_REF") or "0"
-            lines = [f"local {os.environ['PRE_COMMIT_TO_REF']} remote {old}"]
+        branch = os.environ.get("PRE_COMMIT_LOCAL_BRANCH", "")
+        if not arguments and branch:  # of several refs it names the first; without ids the whole branch is new there
+            new, old = os.environ.get("PRE_COMMIT_TO_REF", branch), os.environ.get("PRE_COMMIT_FROM_REF", "0")
+            lines = [f"{branch} {new} there {old}"]
         return cls(lines, remote)
 
     def revisions(self, git: Git) -> list[str]:

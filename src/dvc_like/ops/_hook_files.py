@@ -58,7 +58,7 @@ dvc_like_before="$(dirname -- "$0")/BEFORE"
 if [ -x "$dvc_like_before" ]; then
   "$dvc_like_before" "$@" || exit $?
 fi
-dvc_like git-hook WORDS -- "$@"
+dvc_like git-hook WORDS -- "$@" >&2
 """
 _CHAIN_INPUT = """\
 dvc_like_before="$(dirname -- "$0")/BEFORE"
@@ -67,18 +67,18 @@ dvc_like_input=${dvc_like_input%.}
 if [ -x "$dvc_like_before" ]; then
   printf %s "$dvc_like_input" | "$dvc_like_before" "$@" || exit $?
 fi
-printf %s "$dvc_like_input" | dvc_like git-hook WORDS -- "$@"
+printf %s "$dvc_like_input" | dvc_like git-hook WORDS -- "$@" >&2
 """
 _LINES = """\
 dvc_like_code=$?
 [ "$dvc_like_code" -eq 0 ] || exit "$dvc_like_code"
-RUNdvc_like git-hook WORDS -- "$@" || exit $?
+RUNdvc_like git-hook WORDS -- "$@" >&2 || exit $?
 """
 # What follows in the file must find the same input again.
 _LINES_INPUT = """\
 dvc_like_input=$(cat && echo .)
 dvc_like_input=${dvc_like_input%.}
-RUNprintf %s "$dvc_like_input" | dvc_like git-hook WORDS -- "$@" || exit $?
+RUNprintf %s "$dvc_like_input" | dvc_like git-hook WORDS -- "$@" >&2 || exit $?
 if [ -n "$dvc_like_input" ]; then
   exec <<DVC_LIKE_INPUT
 ${dvc_like_input%?}
@@ -87,10 +87,10 @@ fi
 """
 
 
-class HookFile(NamedTuple):
-    """One hook: its name, its file, what became of it, and whether another hook runs before it."""
+class InstalledFile(NamedTuple):
+    """One file: what it is called, where it is, what became of it, and whether there is another hook beside it."""
 
-    hook: str
+    name: str
     path: str
     state: str
     chained: bool = False
@@ -119,7 +119,7 @@ class Wish(NamedTuple):
         return f"{_BEGIN}{kind}\n{self._fill(lines)}{_END}"
 
 
-def put(folder: Dir, wish: Wish, *, lines: bool, header: str) -> HookFile:
+def put(folder: Dir, wish: Wish, *, lines: bool, header: str) -> InstalledFile:
     """Bring a hook into a folder; with `lines` among those that stand there, in a new file after `header`."""
     text = _read(folder, wish.hook)
     if text is not None and not _is_ours(text):
@@ -130,11 +130,11 @@ def put(folder: Dir, wish: Wish, *, lines: bool, header: str) -> HookFile:
     elif text is None and lines:
         made = header + wish.block(" [new]")
         folder.write(wish.hook, _encode(made), mode=0o777 & ~_umask())
-        return HookFile(wish.hook, f"{folder.path}/{wish.hook}", ADDED)
+        return InstalledFile(wish.hook, f"{folder.path}/{wish.hook}", ADDED)
     return _put_script(folder, wish, wish.hook)
 
 
-def _put_script(folder: Dir, wish: Wish, name: str) -> HookFile:
+def _put_script(folder: Dir, wish: Wish, name: str) -> InstalledFile:
     path, text = f"{folder.path}/{name}", _read(folder, name)
     before = wish.hook + BEFORE
     if text is not None and not _is_ours(text) and not folder.exists(before):
@@ -146,12 +146,12 @@ def _put_script(folder: Dir, wish: Wish, name: str) -> HookFile:
         )
     chained = folder.exists(before)
     if text == wish.script:
-        return HookFile(wish.hook, path, UNCHANGED, chained)
+        return InstalledFile(wish.hook, path, UNCHANGED, chained)
     folder.write(name, _encode(wish.script), mode=0o777 & ~_umask())
-    return HookFile(wish.hook, path, UPDATED if text is not None and _is_ours(text) else ADDED, chained)
+    return InstalledFile(wish.hook, path, UPDATED if text is not None and _is_ours(text) else ADDED, chained)
 
 
-def _put_lines(folder: Dir, wish: Wish, text: str) -> HookFile:
+def _put_lines(folder: Dir, wish: Wish, text: str) -> InstalledFile:
     plain, kind = _without_lines(text)
     if kind != " [new]":
         kind = "" if not plain or plain.endswith("\n") else " [joined]"
@@ -160,7 +160,7 @@ def _put_lines(folder: Dir, wish: Wish, text: str) -> HookFile:
         mode = folder.lstat(wish.hook).st_mode & 0o777
         folder.write(wish.hook, _encode(made), mode=mode)
     state = UNCHANGED if made == text else ADDED if plain == text else UPDATED
-    return HookFile(wish.hook, f"{folder.path}/{wish.hook}", state, chained=kind != " [new]")
+    return InstalledFile(wish.hook, f"{folder.path}/{wish.hook}", state, chained=kind != " [new]")
 
 
 def _with_lines(plain: str, wish: Wish, kind: str) -> str:
@@ -189,21 +189,21 @@ def _without_lines(text: str) -> tuple[str, str]:
     return text[: found.start() - (kind == " [joined]" and not rest)] + rest, kind
 
 
-def take_away(folder: Dir, hook: str, header: str) -> HookFile | None:
+def take_away(folder: Dir, hook: str, header: str) -> InstalledFile | None:
     """Take a hook of ours out of a folder and put back what was there; None when there was none."""
     for name in (hook, hook + LEGACY):
         text, path = _read(folder, name), f"{folder.path}/{name}"
         if text is not None and _is_ours(text):
             before = folder.exists(hook + BEFORE)
             folder.rename(hook + BEFORE, name) if before else folder.unlink(name)
-            return HookFile(hook, path, REMOVED, before)
+            return InstalledFile(hook, path, REMOVED, before)
         if text is not None and _BLOCK.search(text):
             plain, kind = _without_lines(text)
             if kind == " [new]" and plain == header:
                 folder.unlink(name)
             else:
                 folder.write(name, _encode(plain), mode=folder.lstat(name).st_mode & 0o777)
-            return HookFile(hook, path, REMOVED, kind != " [new]")
+            return InstalledFile(hook, path, REMOVED, kind != " [new]")
     return None
 
 

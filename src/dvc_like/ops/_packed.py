@@ -13,7 +13,6 @@ from ..errors import CorruptData, DataMissing, DvcLikeError, RemoteNotFound
 from ..remote.pack import Member, unpack
 from ..remote.packs import Place, zip_key
 from ._store import Store
-from ._transfer import transfer
 
 #: Takes one object: its ident, and bytes that are not verified yet. Called from several threads.
 Take = Callable[[bytes, bytes], None]
@@ -76,7 +75,7 @@ def read_packed(store: Store, places: Iterable[Place], take: Take) -> dict[bytes
         splitter.give_up(CorruptData("its pack ends too early"))
 
     gap = NEAR_GAP if store.is_near else GAP
-    outcome = transfer(runs(places, gap), read, store.jobs, at_once=1)
+    outcome = store.transfer(runs(places, gap), read, at_once=1)
     for run in outcome.untried:
         first = outcome.failures[0][1]
         failures.update({member.ident: first for member in run.members})

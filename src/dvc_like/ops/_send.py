@@ -22,7 +22,7 @@ from ._session import Session
 from ._store import Store
 from ._survey import Missing, ident_of, travels_whole
 from ._tracked import Target
-from ._transfer import Outcome, transfer
+from ._transfer import Outcome
 
 PACK_SIZE = 64 << 20
 _PACKS_AT_ONCE = 4  # each is held in memory while it is sent
@@ -73,11 +73,11 @@ class Sender:
         last = batches.pop() if batches else _Batch([])
         large = [need for need in missing.files if travels_whole(need)]
         for files in _rounds(large, lambda need: need.size):
-            outcome = transfer(files, self._put_whole, self._store.jobs, at_once=32 if self._store.is_near else 1)
+            outcome = self._store.transfer(files, self._put_whole, at_once=32 if self._store.is_near else 1)
             kept = self._gather(outcome, lambda need: [need])
             self._arrived([need for need in files if need.key not in kept], [])
         for some in _rounds(batches, lambda batch: batch.size):
-            done = transfer(some, self._put_batch, min(self._store.jobs, _PACKS_AT_ONCE), at_once=1)
+            done = self._store.transfer(some, self._put_batch, jobs=min(self._store.jobs, _PACKS_AT_ONCE), at_once=1)
             self._gather(done, lambda batch: batch.needs)
             self._arrived([], [batch for batch in some if batch.pack])
         self._send_trees(missing.levels, last)

@@ -11,7 +11,7 @@ import io
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ..config import check_remote_name
@@ -19,11 +19,11 @@ from ..errors import BadTree, ConfigError, CorruptData, DvcLikeError, RemoteNotF
 from ..paths import show
 from ..progress import Progress
 from ..project import Project
-from ..remote.base import Backend, Info
+from ..remote.base import Info
 from ..remote.packs import Packs
 from ..remote.registry import open_backend
-from ..remote.wrap import wrap
-from ._transfer import transfer
+from ..remote.wrap import Retrying, wrap
+from ._transfer import Item, Outcome, transfer
 
 DESCRIPTION = "dvc-like.json"
 FORMAT = 1
@@ -35,7 +35,7 @@ class Store:
     """An open remote. `identity` is empty as long as nothing was ever pushed there."""
 
     name: str
-    backend: Backend
+    backend: Retrying
     jobs: int
     identity: str
     packs: Packs
@@ -47,16 +47,23 @@ class Store:
 
     def look(self) -> None:
         """Find out which packs there are and what they hold: one listing, and a request per index not seen before."""
-        outcome = transfer(self.packs.look(), self.packs.read_index, self.jobs, at_once=1)
+        outcome = self.transfer(self.packs.look(), self.packs.read_index, at_once=1)
         if outcome.failures:
             raise outcome.failures[0][1]
+
+    def transfer(
+        self, items: Iterable[Item], work: Callable[[Item], None], *, jobs: int | None = None, at_once: int
+    ) -> Outcome[Item]:
+        """Call `work` for every item, as many at a time as suits the store or `jobs`; see `_transfer.transfer`."""
+        interrupt = self.backend.interrupt
+        return transfer(items, work, jobs or self.jobs, at_once=at_once, interrupt=interrupt)
 
     def stat(self, keys: Iterable[str]) -> dict[str, Info]:
         """Return what the store says of those keys that are there."""
         if self.is_near:
             return self.backend.stat(keys)
         found: dict[str, Info] = {}
-        outcome = transfer(keys, lambda key: found.update(self.backend.stat([key])), self.jobs, at_once=1)
+        outcome = self.transfer(keys, lambda key: found.update(self.backend.stat([key])), at_once=1)
         if outcome.failures:
             raise outcome.failures[0][1]
         return found
@@ -109,7 +116,7 @@ def _open(project: Project, name: str, *, jobs: int | None, create: bool, progre
         raise type(error)(f"remote {name}: {error.message}", hint=error.hint, details=error.details) from None
 
 
-def _identify(backend: Backend, *, create: bool) -> str:
+def _identify(backend: Retrying, *, create: bool) -> str:
     buffer = io.BytesIO()
     try:
         backend.get(DESCRIPTION, buffer, length=_MAX_DESCRIPTION)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
@@ -16,6 +17,7 @@ Item = TypeVar("Item")
 
 _SLICE = 32  # items a thread takes at once: small ones cost less than the hand-over
 _HOPELESS = 8  # so many refusals, and the rest is not tried
+_GRACE = 3.0  # seconds that an interrupted transfer waits for what is in flight
 
 
 class Outcome(Generic[Item]):
@@ -27,10 +29,18 @@ class Outcome(Generic[Item]):
         self.untried: list[Item] = []
 
 
-def transfer(items: Iterable[Item], work: Callable[[Item], None], jobs: int, *, at_once: int = _SLICE) -> Outcome[Item]:
+def transfer(
+    items: Iterable[Item],
+    work: Callable[[Item], None],
+    jobs: int,
+    *,
+    at_once: int = _SLICE,
+    interrupt: Callable[[], None] = lambda: None,
+) -> Outcome[Item]:
     """Call `work` for every item, `jobs` at a time. `DvcLikeError`s are gathered, anything else stops everything.
 
-    A thread takes `at_once` items at a time; 1 suits items that take long.
+    A thread takes `at_once` items at a time; 1 suits items that take long. `interrupt` asks what is in flight to end;
+    what does not hear it is left to itself after a moment: whoever pressed Ctrl-C did not mean to wait.
     """
     source = iter(items)
     outcome: Outcome[Item] = Outcome()
@@ -66,23 +76,31 @@ def transfer(items: Iterable[Item], work: Callable[[Item], None], jobs: int, *, 
     if jobs <= 1:
         run()
     else:
-        threads: list[threading.Thread] = []
-        try:
-            for _ in range(jobs):
-                thread = threading.Thread(target=run, daemon=True)
-                thread.start()
-                threads.append(thread)
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(0.5)  # so that Ctrl-C is heard
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
+        _at_once(run, jobs, stop, interrupt)
     if fatal:
         raise fatal[0]
     outcome.untried += source
     return outcome
+
+
+def _at_once(run: Callable[[], None], jobs: int, stop: threading.Event, interrupt: Callable[[], None]) -> None:
+    """Call `run` in so many threads until all are done. After Ctrl-C they are given a moment."""
+    threads: list[threading.Thread] = []
+    try:
+        for _ in range(jobs):
+            thread = threading.Thread(target=run, daemon=True)
+            thread.start()
+            threads.append(thread)
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(0.5)  # so that Ctrl-C is heard
+    except BaseException:
+        stop.set()
+        interrupt()
+        last = time.monotonic() + _GRACE
+        for thread in threads:
+            thread.join(max(0.0, last - time.monotonic()))
+        raise
 
 
 def _is_hopeless(outcome: Outcome[Item]) -> bool:

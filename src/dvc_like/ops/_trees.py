@@ -6,7 +6,7 @@ Owns the walk over a dataset that stops at equal subtrees, which `status` and `c
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..cache.store import Cache
 from ..digest import Digest
@@ -17,7 +17,14 @@ from ..paths import MAX_DEPTH, RelPath, is_below, join, show
 from ..workspace.scan import Folder
 
 
-def load(cache: Cache, digest: Digest, path: str, depth: int = 0) -> list[Entry]:
+class Trees(Protocol):
+    """Where listings are read from."""
+
+    def read_tree(self, digest: Digest, /) -> bytes | None:
+        """Return the verified bytes of a tree, None when it is missing or damaged."""
+
+
+def load(cache: Trees, digest: Digest, path: str, depth: int = 0) -> list[Entry]:
     """Return the entries of a tree; `depth` is how far below the dataset's root its folder lies.
 
     Raises `DataMissing` when the tree is not in the cache, `BadTree` or `UnsafePath` when it must not be used.

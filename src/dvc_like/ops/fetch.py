@@ -27,7 +27,7 @@ from ._packed import Take, read_packed
 from ._session import Session, open_session
 from ._store import Store, open_store, remote_name
 from ._tracked import Selection, Wanted, read_all_targets
-from ._transfer import as_error, transfer
+from ._transfer import as_error
 
 _HEAL = "On a machine that has a sound copy, run `dvc-like push`."
 
@@ -129,7 +129,9 @@ class _Fetcher:
 
     def _load(self, level: list[TreeNeed], writer: Writer) -> None:
         """Read a level of trees from the cache, the missing ones from the remote."""
-        absent = {tree_ident(need.digest): need for need in level if not self._read(need) and self._may_get(need)}
+        absent = {
+            tree_ident(need.digest): need for need in level if not self._read(need, writer) and self._may_get(need)
+        }
         if not absent:
             return
         store = self._open()
@@ -139,18 +141,20 @@ class _Fetcher:
 
         left = self._from_packs(store, dict.fromkeys(absent, MAX_SIZE), take)
         rest = [absent[ident] for ident in left]
-        outcome = transfer(rest, lambda need: self._get_tree(store, need, take), store.jobs)
-        writer.flush()
+        outcome = store.transfer(rest, lambda need: self._get_tree(store, need, take), at_once=1)
         errors = {need.digest: error for need, error in outcome.failures}
         for need in level:
-            if need.entries is None and self._may_get(need) and not self._read(need):
+            if need.entries is None and self._may_get(need) and not self._read(need, writer):
                 why = errors.get(need.digest) or DataMissing("")
                 self._fail(need.path, left.get(tree_ident(need.digest)), why, "its listing is")
 
-    def _read(self, need: TreeNeed) -> bool:
-        """Take what a tree lists from the cache; False when it is not there. A bad one is a failure."""
+    def _read(self, need: TreeNeed, writer: Writer) -> bool:
+        """Take what a tree lists from the cache, or from what is on its way there; False when it is in neither.
+
+        A bad one is a failure.
+        """
         try:
-            need.entries = load_need(self._session.cache, need)
+            need.entries = load_need(writer, need)
         except DataMissing:
             return False
         except CorruptData as error:
@@ -184,7 +188,7 @@ class _Fetcher:
         left = self._from_packs(store, {ident: need.size for ident, need in missing.items()}, take)
         rest = [missing[ident] for ident in left]
         at_once = 32 if store.is_near else 1
-        outcome = transfer(rest, lambda need: self._get_file(store, need, writer, task), store.jobs, at_once=at_once)
+        outcome = store.transfer(rest, lambda need: self._get_file(store, need, writer, task), at_once=at_once)
         for need, error in outcome.failures:
             self._fail(need.path, left[need.ident], error, "its object is")
         self._done.untried += len(outcome.untried)

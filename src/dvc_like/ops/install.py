@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from ..paths import show
 from ..project import Project
 from . import _gitattributes
 from ._hook_events import HOOKS, PROJECTS
-from ._hook_files import BEFORE, HookFile, Wish, put, take_away
+from ._hook_files import ADDED, BEFORE, REMOVED, UNCHANGED, InstalledFile, Wish, put, take_away
 
 PYTHON = "dvc-like.python"  # in Git's local configuration: the interpreter that hooks run
 _HUSKY = ".husky"
@@ -38,10 +39,17 @@ class HookOptions:
 
 @dataclass
 class Installed:
-    """What became of each hook file, and what the user should know."""
+    """What became of each file, and what the user should know."""
 
-    hooks: list[HookFile] = field(default_factory=list)
+    files: list[InstalledFile] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+class Step(NamedTuple):
+    """One part of `install`, and how `uninstall` undoes it. Each tells what it did in the result it is given."""
+
+    add: Callable[[Project, HookOptions, bool, Installed], None]
+    remove: Callable[[Project, Installed], None]
 
 
 class _Home(NamedTuple):
@@ -53,43 +61,50 @@ class _Home(NamedTuple):
 
 
 def install(project: Project, options: HookOptions = HookOptions(), *, force: bool = False) -> Installed:
-    """Install hooks and drivers; hooks of ours that are not asked for are taken away.
+    """Install hooks, and drivers for merges and diffs; hooks of ours that are not asked for are taken away.
 
     Other hooks go on working. Hooks that all repositories of this user or machine share are touched with `force` only.
     """
     unknown = [hook for hook in options.hooks if hook not in HOOKS]
     if unknown:
         raise UsageError(f"there is no hook named {show(unknown[0])!r}", hint=f"Known: {', '.join(HOOKS)}.")
-    git = _git(project)
     done = Installed()
-    home = _home(git, done.notes, force=force)
-    os.makedirs(home.folder, exist_ok=True)
-    _remember(git)
-    failures: list[DvcLikeError] = []
-    with Dir.open_root(home.folder) as folder:
-        for hook in HOOKS:
-            try:
-                if hook in options.hooks:
-                    done.hooks.append(put(folder, _wish(hook, options), lines=home.lines, header=home.header))
-                else:
-                    gone = take_away(folder, hook, home.header)
-                    done.hooks += [gone] if gone is not None else []
-            except DvcLikeError as error:
-                failures.append(error)
-    try:
-        if _gitattributes.add(project):
-            done.notes.append("Git merges and shows meta files by dvc-like: commit .gitattributes.")
-    except DvcLikeError as error:
-        failures.append(error)
-    if failures:
-        raise gathered(failures)
+    for step in STEPS:
+        step.add(project, options, force, done)
     return done
 
 
 def uninstall(project: Project) -> Installed:
     """Take all hooks and drivers away, for all projects of the repository, and put back what was there before."""
-    git = _git(project)
     done = Installed()
+    for step in STEPS:
+        step.remove(project, done)
+    return done
+
+
+def _add_hooks(project: Project, options: HookOptions, force: bool, done: Installed) -> None:
+    git = _git(project)
+    home = _home(git, done.notes, force=force)
+    os.makedirs(home.folder, exist_ok=True)
+    if options.hooks:
+        _remember(git)
+    failures: list[DvcLikeError] = []
+    with Dir.open_root(home.folder) as folder:
+        for hook in HOOKS:
+            try:
+                if hook in options.hooks:
+                    done.files.append(put(folder, _wish(hook, options), lines=home.lines, header=home.header))
+                else:
+                    gone = take_away(folder, hook, home.header)
+                    done.files += [gone] if gone is not None else []
+            except DvcLikeError as error:
+                failures.append(error)
+    if failures:
+        raise gathered(failures)
+
+
+def _remove_hooks(project: Project, done: Installed) -> None:
+    git = _git(project)
     for name in (PYTHON, PROJECTS):
         git.run("config", "--local", "--unset-all", name, check=False)
     homes = [_home(git, [], force=True), _Home(_own_hooks(git)), _Home(os.path.join(git.top, _HUSKY))]
@@ -99,15 +114,29 @@ def uninstall(project: Project) -> Installed:
         header = next(home.header for home in homes if home.folder == place)
         with Dir.open_root(place) as folder:
             found = [take_away(folder, hook, header) for hook in HOOKS]
-            done.hooks += [one for one in found if one is not None]
+            done.files += [one for one in found if one is not None]
             done.notes += [
                 f"{show(os.path.join(place, hook))} is not ours any more; {hook}{BEFORE} is what was there before."
                 for hook in HOOKS
                 if folder.exists(hook + BEFORE)
             ]
+
+
+def _add_drivers(project: Project, options: HookOptions, force: bool, done: Installed) -> None:
+    del options, force
+    state = ADDED if _gitattributes.add(project) else UNCHANGED
+    done.files.append(InstalledFile(_gitattributes.NAME, os.path.join(project.root, _gitattributes.NAME), state))
+    if state == ADDED:
+        done.notes.append("Datasets are merged file by file, and diffs name their files: commit .gitattributes.")
+
+
+def _remove_drivers(project: Project, done: Installed) -> None:
     if _gitattributes.remove(project):
-        done.notes.append("Git merges and shows meta files as text again: commit .gitattributes if it was tracked.")
-    return done
+        path = os.path.join(project.root, _gitattributes.NAME)
+        done.files.append(InstalledFile(_gitattributes.NAME, path, REMOVED))
+
+
+STEPS = (Step(_add_hooks, _remove_hooks), Step(_add_drivers, _remove_drivers))
 
 
 def _wish(hook: str, options: HookOptions) -> Wish:

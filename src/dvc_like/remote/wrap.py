@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from queue import SimpleQueue
@@ -25,7 +26,7 @@ Result = TypeVar("Result")
 Notes = list[str]  # outside the classes, in which `list` is a method
 
 
-def wrap(backend: Backend, *, attempts: int, concurrency: int, log: Callable[[str], None] | None = None) -> Backend:
+def wrap(backend: Backend, *, attempts: int, concurrency: int, log: Callable[[str], None] | None = None) -> Retrying:
     """Return `backend` with everything around it. `attempts` counts the first one; 1 means never again."""
     if log is not None:
         backend = Logged(backend, log)  # innermost, so that every attempt is seen and waiting is not counted
@@ -74,13 +75,16 @@ class Wrapper(Backend):
 
 
 class _Counted:
-    """A sink that knows how much went through it."""
+    """A sink that knows how much went through it, and takes nothing more once `stop` is set."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, stop: threading.Event | None = None) -> None:
         self._sink = sink
+        self._stop = stop
         self.size = 0
 
     def write(self, data: bytes | memoryview, /) -> int:
+        if self._stop is not None and self._stop.is_set():
+            raise KeyboardInterrupt
         written = self._sink.write(data)
         self.size += len(data)
         return written
@@ -95,6 +99,7 @@ class Retrying(Wrapper):
     An attempt that brought something (bytes of a `get`, keys of a `list`) begins the count anew; what it brought is
     not asked for again. An error with an attribute ``retry_after`` (seconds) says itself how long to wait, one with
     ``kept`` (bytes) how much of a `put` the next attempt will find there: more than before is progress too.
+    Once interrupted, other threads get `KeyboardInterrupt` instead of more bytes or another attempt.
     """
 
     def __init__(
@@ -103,14 +108,19 @@ class Retrying(Wrapper):
         attempts: int = 5,
         *,
         max_delay: float = MAX_DELAY,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         super().__init__(inner)
         self._attempts = attempts
         self._max_delay = max_delay
-        self._sleep = sleep
+        self._stop = threading.Event()
+        self._sleep = sleep or self._stop.wait
         self._chance = chance
+
+    def interrupt(self) -> None:
+        """End what other threads are doing here, as soon as they notice."""
+        self._stop.set()
 
     def _wait(self, failures: int, error: RemoteUnavailable) -> None:
         """Wait before the next attempt, or raise `error` when there is none."""
@@ -126,6 +136,8 @@ class Retrying(Wrapper):
         else:
             delay = max(0.0, float(asked)) + FIRST_DELAY * self._chance()
         self._sleep(delay)
+        if self._stop.is_set():
+            raise KeyboardInterrupt
 
     def _again(self, call: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
         failures = kept = 0
@@ -144,7 +156,7 @@ class Retrying(Wrapper):
 
     def get(self, key: str, sink: Sink, *, start: int = 0, length: int | None = None) -> None:
         """Go on where the bytes stopped."""
-        counted = _Counted(sink)
+        counted = _Counted(sink, self._stop)
         failures = done = 0
         while True:
             left = None if length is None else length - done
