@@ -188,6 +188,7 @@ def test_no_path_of_this_machine_stands_in_a_hook(tracked: Place) -> None:
 
 def test_hooks_in_the_worktree_get_marked_lines(tracked: Place, log: Path) -> None:
     team = hook(tracked / "team/pre-commit", '#!/bin/bash\necho team >> "$LOG"\n[ ! -e fail ]')
+    hook(tracked / "team/post-merge", "#!/bin/sh\ntrue\n", 0o777)
     hook(tracked / "team/post-checkout", '#!/usr/bin/env python3\nopen("py", "w")\n')
     before = folder_of(tracked)
     tracked.git("config", "core.hooksPath", "team")

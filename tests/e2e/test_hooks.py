@@ -362,6 +362,30 @@ def test_what_is_picked_or_stashed_does_not_hold_the_next_commit_up(team: Place)
     assert read(team, "model") == "m2"
 
 
+def test_what_cannot_be_read_fails_no_checkout(team: Place) -> None:
+    config = (team / ".dvc-like/config").read_text()
+    (team / ".dvc-like/config").write_text("<<<<<<< ours\n")
+    said = git(team, "switch", "feature")
+    assert "warning: " in said.err
+    assert "merge conflict" in said.err
+    (team / ".dvc-like/config").write_text(config)
+    team.checkout()
+    team.write({"odd.meta": "hash: none\n"})
+    assert "warning: odd.meta has a bad `hash`" in git(team, "commit", "-q", "--allow-empty", "-m", "x").err
+    git(team, "add", "odd.meta")
+    git(team, "commit", "-q", "-m", "x", code=1)
+
+
+def test_labels_of_a_target_are_no_hindrance(team: Place) -> None:
+    dvc_like.install(team.project, dvc_like.HookOptions(verify_only=True))
+    meta = (team / "model.meta").read_text()
+    (team / "model.meta").write_text(meta + "labels: [one, two]\n")
+    git(team, "commit", "-q", "-a", "-m", "labels")
+    git(team, "push", "origin", "main", code=1)
+    team.push(revisions=("main",))
+    git(team, "push", "-q", "origin", "main")
+
+
 def test_what_is_left_out_is_pointed_out(team: Place) -> None:
     team.write({"data/a": "a5", "new": "n"})
     team.commit()

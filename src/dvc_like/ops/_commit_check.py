@@ -32,9 +32,11 @@ def check_commit(
     place = f"{git.prefix}/" if git.prefix else ""
     metas = [(blob, path[len(place) :]) for blob, path in staged if path.startswith(place) and path.endswith(SUFFIX)]
     blocks: list[DvcLikeError] = []
-    notes = _large_files(project, git, [pair for pair in staged if not pair[1].endswith(SUFFIX)])
+    notes: list[DvcLikeError] = []
     targets = [one.target for one in in_versions(git.contents(metas), failures=blocks)]
     doing = in_progress(git)
+    if not doing:  # else they are part of the history already
+        notes += _large_files(project, git, [pair for pair in staged if not pair[1].endswith(SUFFIX)])
     if doing != "rebase":  # else the data here belongs to another commit than the one that is made
         unreadable: list[DvcLikeError] = []
         found = status(project, failures=unreadable, progress=progress)
@@ -42,7 +44,7 @@ def check_commit(
             # What is merged or picked was added elsewhere: its data need not be here.
             blocks += _lost(session, [] if doing else targets)
             stale = _not_recorded(session, found, notes)
-        blocks += [error for error in unreadable if isinstance(error, BadMeta) and str(error) not in map(str, blocks)]
+        notes += [error for error in unreadable if isinstance(error, BadMeta) and str(error) not in map(str, blocks)]
         named = {target.path for target in targets}
         for one in stale:
             # `git commit FILE` says what it wants: a target that is not part of it does not hold it up.

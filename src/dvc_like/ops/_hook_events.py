@@ -61,7 +61,7 @@ def project_folders(git: Git) -> list[str]:
 
 
 def _is_project(folder: str) -> bool:
-    return os.path.exists(os.path.join(folder, _CONFIG))
+    return os.path.exists(os.path.join(folder, _CONFIG)) and not os.path.islink(os.path.join(folder, ".dvc-like"))
 
 
 def in_progress(git: Git) -> str:

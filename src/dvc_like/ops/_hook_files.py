@@ -129,7 +129,7 @@ def put(folder: Dir, wish: Wish, *, lines: bool, header: str) -> InstalledFile:
             return _put_lines(folder, wish, text)
     elif text is None and lines:
         made = header + wish.block(" [new]")
-        folder.write(wish.hook, _encode(made), mode=0o777 & ~_umask())
+        folder.write(wish.hook, _encode(made), mode=0o777)
         return InstalledFile(wish.hook, f"{folder.path}/{wish.hook}", ADDED)
     return _put_script(folder, wish, wish.hook)
 
@@ -147,7 +147,7 @@ def _put_script(folder: Dir, wish: Wish, name: str) -> InstalledFile:
     chained = folder.exists(before)
     if text == wish.script:
         return InstalledFile(wish.hook, path, UNCHANGED, chained)
-    folder.write(name, _encode(wish.script), mode=0o777 & ~_umask())
+    folder.write(name, _encode(wish.script), mode=0o777)
     return InstalledFile(wish.hook, path, UPDATED if text is not None and _is_ours(text) else ADDED, chained)
 
 
@@ -157,8 +157,7 @@ def _put_lines(folder: Dir, wish: Wish, text: str) -> InstalledFile:
         kind = "" if not plain or plain.endswith("\n") else " [joined]"
     made = _with_lines(plain, wish, kind)
     if made != text:
-        mode = folder.lstat(wish.hook).st_mode & 0o777
-        folder.write(wish.hook, _encode(made), mode=mode)
+        _rewrite(folder, wish.hook, made)
     state = UNCHANGED if made == text else ADDED if plain == text else UPDATED
     return InstalledFile(wish.hook, f"{folder.path}/{wish.hook}", state, chained=kind != " [new]")
 
@@ -202,7 +201,7 @@ def take_away(folder: Dir, hook: str, header: str) -> InstalledFile | None:
             if kind == " [new]" and plain == header:
                 folder.unlink(name)
             else:
-                folder.write(name, _encode(plain), mode=folder.lstat(name).st_mode & 0o777)
+                _rewrite(folder, name, plain)
             return InstalledFile(hook, path, REMOVED, kind != " [new]")
     return None
 
@@ -226,11 +225,12 @@ def _read(folder: Dir, name: str) -> str | None:
         return None
 
 
+def _rewrite(folder: Dir, name: str, text: str) -> None:
+    """Give a file other content; its mode stays, whatever the umask says."""
+    mode = stat.S_IMODE(folder.lstat(name).st_mode)
+    folder.write(name, _encode(text), mode=mode)
+    os.chmod(f"{folder.path}/{name}", mode)
+
+
 def _encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

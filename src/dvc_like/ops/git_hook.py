@@ -62,13 +62,11 @@ def git_hook(call: HookCall, failures: list[DvcLikeError], *, progress: Progress
         raise ProjectError("there is no Git here", hint="Hooks are for Git to run.")
     done = []
     for folder in project_folders(top):
-        project = Project.find(folder)
-        if project.git is None:
-            continue
-        one = Hooked(project.root)
+        one = Hooked(folder)
         done.append(one)
         try:
-            _run(project, project.git, call, one, progress)
+            project = Project.find(folder)
+            _run(project, project.git or top, call, one, progress)
         except DvcLikeError as error:
             (one.notes if call.hook.startswith("post-") else failures).append(error)
     return done

@@ -190,10 +190,11 @@ def _home(git: Git, notes: list[str], *, force: bool) -> _Home:
 
 def _hooks_path(git: Git) -> tuple[str, str]:
     """Return where `core.hooksPath` is set, and to what; two empty texts when it is not."""
-    listed = git.run("config", "--show-scope", "-z", "--type=path", "--get-all", "core.hooksPath", check=False)
-    words = listed.decode(errors="surrogateescape").split("\0")[:-1]
-    found = [pair for pair in zip(words[::2], words[1::2], strict=True) if pair[0] != "command"]
-    return found[-1] if found else ("", "")
+    for scope in ("worktree", "local", "global", "system"):  # each alone: our own calls of Git set it to nothing
+        found = git.run("config", f"--{scope}", "--includes", "--type=path", "--get", "core.hooksPath", check=False)
+        if found.strip():
+            return scope, found.decode(errors="surrogateescape").rstrip("\n")
+    return "", ""
 
 
 def _remember(git: Git) -> None:
