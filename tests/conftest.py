@@ -124,7 +124,7 @@ def _make_files() -> Callable[..., Path]:
 # ------------------------------------------------------------------------------ an isolated machine
 
 _FOREIGN = ("GIT_", "DVC_LIKE_", "AWS_", "GOOGLE_", "BOTO_", "XDG_", "GH_", "GITHUB_TOKEN")
-_OUTPUT = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+_OUTPUT = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "CI")
 
 
 @pytest.fixture(autouse=True)

@@ -373,4 +373,4 @@ def test_a_project_below_the_top(tmp_path: Path, on_path: Path, monkeypatch: pyt
     place.git("merge", "-q", "-m", "both", "right")
     place.checkout()
     assert texts(place) == {"a": "1", "b": "2", "c": "3"}
-    assert "+b  1 bytes" in place.git("diff", "main", "HEAD")
+    assert "+b  1 B" in place.git("diff", "main", "HEAD")

@@ -27,14 +27,14 @@ def test_a_diff_names_the_files_that_changed(driven: Place) -> None:
     driven.track({"data/a.txt": "one", "data/sub/b.txt": "two", "data/sub/c.txt": "three"})
     driven.track({"data/sub/b.txt": "twenty", "data/d.txt": "four", "data/run": ("file", True, b"x")})
     diff = driven.git("diff", "HEAD~1")
-    listed = [line for line in changed(diff) if "bytes" in line]
-    assert f"-sub/b.txt  3 bytes  {short('two')}" in listed
-    assert f"+sub/b.txt  6 bytes  {short('twenty')}" in listed
-    assert f"+d.txt  4 bytes  {short('four')}" in listed
-    assert f"+run  1 bytes  {short('x')}  exec" in listed
+    listed = [line for line in changed(diff) if " B  " in line]
+    assert f"-sub/b.txt  3 B  {short('two')}" in listed
+    assert f"+sub/b.txt  6 B  {short('twenty')}" in listed
+    assert f"+d.txt  4 B  {short('four')}" in listed
+    assert f"+run  1 B  {short('x')}  exec" in listed
     assert not any("a.txt" in line or "c.txt" in line for line in listed)
-    assert f" a.txt  3 bytes  {short('one')}" in diff
-    assert listed == [line for line in changed(driven.git("log", "-p", "-1")) if "bytes" in line]
+    assert f" a.txt  3 B  {short('one')}" in diff
+    assert listed == [line for line in changed(driven.git("log", "-p", "-1")) if " B  " in line]
 
 
 def test_a_single_file_and_what_the_user_wrote(driven: Place, cli: Cli) -> None:
@@ -48,7 +48,7 @@ def test_a_single_file_and_what_the_user_wrote(driven: Place, cli: Cli) -> None:
 def test_links_and_empty_folders(driven: Place, cli: Cli) -> None:
     driven.track({"data/a": "1", "data/empty": None, "data/link": ("link", False, "a")})
     lines = cli("git-textconv", "data.meta").out.split("\n\n")[1].splitlines()
-    assert lines[:2] == [f"a  1 bytes  {short('1')}", "empty/  0 files  0 bytes  " + lines[1][-8:]]
+    assert lines[:2] == [f"a  1 B  {short('1')}", "empty/  0 files  0 B  " + lines[1][-8:]]
     assert lines[2:] == ["link -> a"]
 
 
@@ -58,12 +58,12 @@ def test_what_cannot_be_listed_is_said_and_fails_nothing(driven: Place, cli: Cli
     (sub,) = [path for path in driven.cache.rglob("*.tree") if b"\tb\n" in path.read_bytes()]
     sub.unlink()
     out = cli("git-textconv", "data.meta").out
-    assert f"\na  1 bytes  {short('1')}\n" in out
+    assert f"\na  1 B  {short('1')}\n" in out
     assert "(its listing is not in the cache)" in out
     assert "`dvc-like fetch` brings" in out
     shutil.rmtree(driven.cache / "files")
     out = cli("git-textconv", "data.meta").out
-    assert out.startswith(f"{text}\n./  2 files  2 bytes  ")
+    assert out.startswith(f"{text}\n./  2 files  2 B  ")
     assert "(its listing is not in the cache)" in out
     (driven / "data.meta").write_text("hash: nonsense\n")
     assert "hash: nonsense\n\n(its files cannot be listed: " in cli("git-textconv", "data.meta").out

@@ -68,7 +68,6 @@ def test_a_bar_fits_into_its_terminal(monkeypatch: pytest.MonkeyPatch, columns: 
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("CI", raising=False)
     monkeypatch.setattr(bars, "_PATIENCE", 0.0)
     clock = SimpleNamespace(monotonic=lambda: 100.0, sleep=lambda _: time.sleep(0.001))
     monkeypatch.setattr(bars, "time", clock)

@@ -88,5 +88,5 @@ def _summary(entry: Entry, path: RelPath) -> str:
     if entry.kind == LINK:
         return f"{show(path)} -> {show(entry.value)}"
     if entry.kind == FOLDER:
-        return f"{show(path) or '.'}/  {entry.files:,} files  {entry.size:,} bytes  {entry.digest.short}"
-    return f"{show(path)}  {entry.size:,} bytes  {entry.digest.short}{'  exec' if entry.kind == EXECUTABLE else ''}"
+        return f"{show(path) or '.'}/  {entry.files:,} files  {entry.size:,} B  {entry.digest.short}"
+    return f"{show(path)}  {entry.size:,} B  {entry.digest.short}{'  exec' if entry.kind == EXECUTABLE else ''}"
