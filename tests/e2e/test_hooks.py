@@ -127,10 +127,43 @@ def test_data_that_is_not_in_the_cache_is_told(team: Place, tmp_path: Path) -> N
     copy.pull()
     dvc_like.install(copy.project)
     said = git(copy, "switch", "feature")
-    assert "not in the cache" in said.err
+    assert "warning: the data of data is not all in the cache" in said.err
     assert "dvc-like pull" in said.err
     copy.pull()
     assert read(copy) == "a2"
+
+
+def test_meta_files_of_other_programs_do_not_matter(team: Place) -> None:
+    git(team, "switch", "-q", "feature")
+    team.write({".meta": "x", "Assets.meta": "guid: 1\n", "od\nd.meta": "hash: x\n", "graph.ckpt.meta": b"\0\1"})
+    git(team, "add", "-f", ".")
+    git(team, "commit", "-q", "--no-verify", "-m", "theirs")
+    git(team, "switch", "-q", "main")
+    said = git(team, "switch", "feature")
+    assert read(team) == "a2"
+    assert "warning" not in said.err
+
+
+def test_what_was_never_checked_out_here_stays_away(team: Place, tmp_path: Path) -> None:
+    team.push(all_branches=True)
+    copy = clone_of(team, tmp_path / "copy")
+    copy.pull("model")
+    dvc_like.install(copy.project)
+    said = git(copy, "switch", "-q", "feature")
+    assert said.err == ""
+    assert copy.states() == {"data": "absent", "model": "unchanged"}
+
+
+def test_unsaved_data_keeps_nothing_else_back(team: Place) -> None:
+    git(team, "switch", "-q", "feature")
+    git(team, "rm", "-q", "model.meta")
+    git(team, "commit", "-q", "-m", "no model")
+    git(team, "switch", "-q", "main")
+    team.write({"data/b": "not saved"})
+    said = git(team, "switch", "feature")
+    assert "  data/b\n" in said.err or team.changes()["data/b"] == "modified"
+    assert read(team, "data/b") == "not saved"
+    assert not (team / "model").exists()
 
 
 def test_a_merge_brings_its_data(team: Place) -> None:

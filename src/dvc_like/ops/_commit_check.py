@@ -18,7 +18,7 @@ from ..project import Project
 from ._hook_events import in_progress
 from ._session import Session, open_session
 from ._tracked import Target, in_versions
-from .status import TargetStatus, look, status
+from .status import TargetStatus, is_cached, look, status
 
 LARGE = 10_000_000  # bytes: the default of hooks.largefile
 _ANYWAY = "`git commit --no-verify` commits all the same."
@@ -74,8 +74,7 @@ def _stale(project: Project, target: Target) -> Differences:
 def _lost(session: Session, targets: list[Target]) -> list[DvcLikeError]:
     found: list[DvcLikeError] = []
     for target in targets:
-        cache, digest = session.cache, target.meta.digest
-        if not (cache.has_tree(digest) if target.meta.is_folder else cache.has(digest)):
+        if not is_cached(session.cache, target):
             bring, make = _command("dvc-like fetch", target.path), _command("dvc-like add", target.path)
             found.append(
                 DataMissing(

@@ -6,24 +6,25 @@ rest, and never fails for it. `pre-commit` and `pre-push` hold up what would lea
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass, field
 
 from .. import paths
-from ..errors import DataMissing, DvcLikeError, ProjectError, UsageError, WouldOverwrite, gathered
+from ..errors import DataMissing, DvcLikeError, ProjectError, UnsafePath, UsageError, WouldOverwrite, gathered
 from ..git import Git
 from ..meta.file import SUFFIX
-from ..paths import RelPath, show
+from ..paths import RelPath, is_below, show
 from ..progress import SILENT, Progress
 from ..project import Project
 from ._commit_check import check_commit
-from ._hook_events import HOOKS, Refs, changed_metas, is_file_checkout, is_skipped, project_folders
+from ._hook_events import HOOKS, Changed, Refs, changed_metas, is_file_checkout, is_skipped, project_folders
 from ._on_remote import on_remotes
-from ._session import open_session
+from ._session import Session, open_session
 from ._tracked import Target, Wanted, in_versions, read_target
 from .checkout import CheckedOut, checkout_in
 from .push import push_in
-from .status import look, status
+from .status import is_cached, look, status
 
 _ANYWAY = "`git push --no-verify` pushes without the data."
 
@@ -89,45 +90,70 @@ def _run(project: Project, git: Git, call: HookCall, done: Hooked, progress: Pro
 
 
 def _after_change(project: Project, git: Git, call: HookCall, done: Hooked, progress: Progress) -> None:
-    place = f"{git.prefix}/" if git.prefix else ""
-    changed = [
-        (letter, paths.parse(path[len(place) : -len(SUFFIX)]))
-        for letter, path in changed_metas(git, call.hook, list(call.arguments))
-        if path.startswith(place)
-    ]
+    changed = _targets(git, changed_metas(git, call.hook, list(call.arguments)))
     if not changed:
         return
     if is_file_checkout(call.hook, list(call.arguments)):
         _hint(project, [path for _, path in changed], done)
         return
     with open_session(project, progress, worktree=True, cache="shared") as session:
-        wanted = []
-        for path in (path for letter, path in changed if letter != "D"):
-            try:
-                target = read_target(session.root, path)  # absent in a sparse checkout
-                wanted += [Wanted(target, target.path)] if target is not None else []
-            except DvcLikeError as error:
-                done.notes.append(error)
-        done.targets = [path for _, path in changed]
-        orphans = any(letter == "D" for letter, _ in changed)
+        wanted, lost = _concerned(session, changed, done)
         failures: list[DvcLikeError] = []
+        orphans = any(letter == "D" for letter, _ in changed)
         done.checkout = checkout_in(session, wanted, failures, orphans=orphans)
-        if any(isinstance(error, WouldOverwrite) for error in failures) and len(wanted) > 1:
+        if any(isinstance(error, WouldOverwrite) for error in failures):
             # What is unsaved in one target must not keep the others back.
-            failures, parts = [], [done.checkout]
+            failures, parts, sound = [], [done.checkout], []
             for one in wanted:
+                told = len(failures)
                 parts.append(checkout_in(session, [one], failures))
+                sound += [one] if len(failures) == told else []
+            if orphans:
+                parts.append(checkout_in(session, sound, failures, orphans=True))
             done.checkout = CheckedOut(*(tuple(sorted({*sum(found, ())})) for found in zip(*parts, strict=True)))
     done.notes += map(_told, failures)
-    if done.checkout.missing:
-        count = len(done.checkout.missing)
+    lost += [
+        one.target.path for one in wanted if any(is_below(path, one.target.path) for path in done.checkout.missing)
+    ]
+    if lost:
         done.notes.append(
             DataMissing(
-                f"{count} file{'s are' if count > 1 else ' is'} not in the cache",
-                hint="`dvc-like pull` brings what is missing.",
-                details=tuple(show(path) for path in done.checkout.missing),
+                f"the data of {_names(lost)} is not all in the cache", hint="`dvc-like pull` brings what is missing."
             )
         )
+
+
+def _targets(git: Git, changed: Changed) -> list[tuple[str, RelPath]]:
+    """Return what the meta files of this project describe; names that no target can have are a stranger's files."""
+    place = f"{git.prefix}/" if git.prefix else ""
+    found = []
+    for letter, path in changed:
+        with contextlib.suppress(UnsafePath):
+            found += [(letter, paths.parse(path[len(place) : -len(SUFFIX)]))] if path.startswith(place) else []
+    return found
+
+
+def _concerned(
+    session: Session, changed: list[tuple[str, RelPath]], done: Hooked
+) -> tuple[list[Wanted], list[RelPath]]:
+    """Return the targets to bring, and those whose object is not here. What was never checked out here stays away."""
+    wanted: list[Wanted] = []
+    lost: list[RelPath] = []
+    for letter, path in changed:
+        is_here = os.path.lexists(os.path.join(session.project.root, path)) or session.index.get(path) is not None
+        if letter != "D" and not is_here and letter != "A":
+            continue
+        done.targets.append(path)
+        try:
+            target = read_target(session.root, path) if letter != "D" else None  # none in a sparse checkout
+        except DvcLikeError as error:
+            done.notes.append(error)
+            continue
+        if target is not None and is_cached(session.cache, target):
+            wanted.append(Wanted(target, target.path))
+        elif target is not None:
+            lost.append(path)
+    return wanted, lost
 
 
 def _told(error: DvcLikeError) -> DvcLikeError:
@@ -140,6 +166,11 @@ def _told(error: DvcLikeError) -> DvcLikeError:
         hint="Go back to record it, or give it up: `dvc-like checkout --force`.",
         details=error.details,
     )
+
+
+def _names(targets: list[RelPath]) -> str:
+    more = f" and {len(targets) - 5} more" if len(targets) > 5 else ""
+    return ", ".join(show(path) for path in targets[:5]) + more
 
 
 def _hint(project: Project, changed: list[RelPath], done: Hooked) -> None:
@@ -157,12 +188,12 @@ def _hint(project: Project, changed: list[RelPath], done: Hooked) -> None:
             if parent is not None:
                 parent.close()
             if seen.clean or not seen.exists:  # else it is the user's own change
-                differing.append(show(one.target.path))
+                differing.append(one.target.path)
     if differing:
-        done.targets = [RelPath(path) for path in differing]
+        done.targets = differing
         done.notes.append(
             DvcLikeError(
-                f"{', '.join(differing)}: the data is not what the meta file says now",
+                f"{_names(differing)}: the data is not what the meta file says now",
                 hint="`dvc-like checkout` brings it.",
             )
         )

@@ -100,7 +100,7 @@ def _compare(session: Session, wanted: Wanted) -> TargetStatus:
                 changes = tuple(_file_changes(session, target, entry, seen))
         except DvcLikeError as error:
             return TargetStatus(target, (), False, error)
-    return TargetStatus(target, changes, _is_cached(session.cache, target))
+    return TargetStatus(target, changes, is_cached(session.cache, target))
 
 
 def refuse_unknown(session: Session, wanted: Wanted, seen: Folder) -> None:
@@ -129,7 +129,7 @@ def refuse_unknown(session: Session, wanted: Wanted, seen: Folder) -> None:
         path = join(path, name)
 
 
-def _is_cached(cache: Cache, target: Target) -> bool:
+def is_cached(cache: Cache, target: Target) -> bool:
     """Tell whether the object a meta file names is there: one look, what lies below a tree is for `fsck`."""
     return cache.has_tree(target.meta.digest) if target.meta.is_folder else cache.has(target.meta.digest)
 
