@@ -125,7 +125,7 @@ def _make_files() -> Callable[..., Path]:
 
 _FOREIGN = ("GIT_", "DVC_LIKE_", "AWS_", "GOOGLE_", "BOTO_", "XDG_", "GH_", "GITHUB_TOKEN")
 _HOOKS = ("HUSKY", "LEFTHOOK", "PRE_COMMIT", "SKIP")  # what turns hooks off, or tells one what happened
-_OUTPUT = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+_OUTPUT = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "CI")
 
 
 @pytest.fixture(autouse=True)

@@ -59,6 +59,7 @@ RESULTS = {
     "ops.du": ("Usage",),
     "ops.check_ignore": ("PathChecked",),
     "workspace.ignore": ("Rule",),
+    "ops.verify": ("Verified", "Lacking"),
     "ops.install": ("Installed",),
     "ops._hook_files": ("InstalledFile",),
 }

@@ -35,6 +35,7 @@ _PUBLIC = {
     "ls": "ops.ls",
     "du": "ops.du",
     "check_ignore": "ops.check_ignore",
+    "verify": "ops.verify",
     "install": "ops.install",
     "uninstall": "ops.install",
     "HookOptions": "ops.install",

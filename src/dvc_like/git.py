@@ -293,6 +293,37 @@ def history(git: Git, commit: str, paths: Iterable[str], *, one: bool = False) -
             found.changes[git.relative(next(words, b""))] = objects[0], objects[1]
     if found is not None:
         yield found
+def commits_of(git: Git, revisions: str) -> dict[str, str]:
+    """Return the ids of the commits that are meant, each with a name for people; raise `UsageError`.
+
+    A range (``main..HEAD``) means all of its commits, the latest first, anything else the one.
+    """
+    if ".." not in revisions:
+        return {git.resolve(revisions): revisions}
+    for end in filter(None, revisions.replace("...", "..").split("..")):
+        git.resolve(end)
+    out = git.run("rev-list", "--end-of-options", revisions).decode().split()
+    return {commit: commit[:10] for commit in out}
+
+
+def merge_texts(git: Git, base: bytes, ours: bytes, theirs: bytes, *, union: bool = False) -> tuple[bytes, bool]:
+    """Merge three texts by lines; return the text, and whether it is without conflict markers.
+
+    With `union` the lines of both sides are kept where they exclude each other.
+    """
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="dvc-like-") as folder:
+        names = [os.path.join(folder, name) for name in ("ours", "base", "theirs")]
+        for name, data in zip(names, (ours, base, theirs), strict=True):
+            with open(name, "wb") as file:
+                file.write(data)
+        labels = ["-L", "ours", "-L", "base", "-L", "theirs"]
+        out = git.run("merge-file", "-p", *(["--union"] if union else labels), *names, check=False)
+    if not out and (ours or theirs):
+        return ours, False  # not text
+    mark = b"<<<<<<< ours\n"
+    return out, mark not in out or mark in ours + theirs
 
 
 def _logged(git: Git, revisions: list[str], suffix: str) -> set[tuple[str, str]]:

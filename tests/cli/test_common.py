@@ -44,15 +44,18 @@ CALLS = {
     "doctor": ["doctor"],
     "completion": ["completion", "fish"],
     "check-ignore": ["check-ignore", "x.tmp"],
+    "verify": ["verify"],
     "install": ["install"],
     "uninstall": ["uninstall"],
     "root": ["root"],
     "git-hook": ["git-hook", "post-checkout", "HEAD", "HEAD", "1"],
+    "git-merge": ["git-merge", *["data.meta"] * 4],
+    "git-textconv": ["git-textconv", "data.meta"],
 }
 #: What brings back the state in which the call succeeds.
 AGAIN = {"remove": ["add", "single"], "move": ["move", "moved", "data"]}
 #: What was asked for is printed with -q as well.
-ANSWERS = {"remote-list", "remote-default", "config", "cache-dir", "completion", "root"}
+ANSWERS = {"remote-list", "remote-default", "config", "cache-dir", "completion", "root", "git-textconv"}
 
 
 @pytest.fixture

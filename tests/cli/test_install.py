@@ -73,7 +73,9 @@ def tracked(place: Place) -> Place:
 def test_install_and_uninstall_leave_no_trace(tracked: Place, cli: InProcess) -> None:
     config, before = (tracked / ".git/config").read_text(), folder_of(tracked)
     done = cli("install")
-    assert done.out.splitlines() == [f"added      {name}" for name in HOOKS]
+    assert done.out.splitlines()[:-1] == [f"added      {name}" for name in (*HOOKS, ".gitattributes")]
+    assert done.out.endswith("commit .gitattributes.\n")
+    assert tracked.git("check-attr", "merge", "--", "data.meta") == "data.meta: merge: dvc-like"
     assert stale(tracked)
     assert cli("install", "--json").json["files"][0] == {
         "name": "pre-commit",
@@ -99,7 +101,7 @@ def test_hooks_may_be_chosen_and_chosen_again(tracked: Place, cli: InProcess) ->
     assert "git-hook pre-push --verify-only --" in (tracked / ".git/hooks/pre-push").read_text()
     assert not (tracked / ".git/hooks/post-checkout").exists()
     said = cli("install", "--hooks", "pre-push")
-    assert said.out.splitlines() == ["removed    pre-commit", "updated    pre-push"]
+    assert said.out.splitlines() == ["removed    pre-commit", "updated    pre-push", "unchanged  .gitattributes"]
     assert cli("install", "--hooks", "commit-msg", code=2).err.startswith("error: there is no hook named 'commit-msg'")
 
 
@@ -111,7 +113,7 @@ def test_what_was_there_runs_first_with_the_same_arguments_and_input(tracked: Pl
     (tracked / ".git/hooks/post-rewrite").symlink_to("pre-push")
     before = folder_of(tracked)
     done = dvc_like.install(tracked.project)
-    assert all(one.chained for one in done.files)
+    assert [one.name for one in done.files if not one.chained] == [".gitattributes"]
     assert stale(tracked)
     subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "origin.git")], check=True)
     tracked.git("add", "-A")

@@ -51,6 +51,9 @@ def command(
 
     Hooks that are there go on working: they run first, and ours only if they succeed. `uninstall` puts back
     exactly what was there. See docs/how-to/git-hooks.md.
+
+    Git also learns to merge datasets file by file, and to show in diffs which of their files changed: that is a line in
+    .gitattributes, to be committed. See docs/how-to/merge-branches.md.
     """
     named = tuple(name.strip() for name in hooks.split(",") if name.strip()) if hooks is not None else _ALL
     options = HookOptions(() if pre_commit_tool else named, warn, verify_only, required)

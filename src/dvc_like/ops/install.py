@@ -17,8 +17,9 @@ from ..fsutil import Dir
 from ..git import Git
 from ..paths import show
 from ..project import Project
+from . import _gitattributes
 from ._hook_events import HOOKS, PROJECTS
-from ._hook_files import BEFORE, InstalledFile, Wish, put, take_away
+from ._hook_files import ADDED, BEFORE, REMOVED, UNCHANGED, InstalledFile, Wish, put, take_away
 
 PYTHON = "dvc-like.python"  # in Git's local configuration: the interpreter that hooks run
 _HUSKY = ".husky"
@@ -60,7 +61,7 @@ class _Home(NamedTuple):
 
 
 def install(project: Project, options: HookOptions = HookOptions(), *, force: bool = False) -> Installed:
-    """Install hooks; those of ours that are not asked for are taken away.
+    """Install hooks, and drivers for merges and diffs; hooks of ours that are not asked for are taken away.
 
     Other hooks go on working. Hooks that all repositories of this user or machine share are touched with `force` only.
     """
@@ -74,7 +75,7 @@ def install(project: Project, options: HookOptions = HookOptions(), *, force: bo
 
 
 def uninstall(project: Project) -> Installed:
-    """Take all hooks of ours away, for all projects of the repository, and put back what was there before them."""
+    """Take all hooks and drivers away, for all projects of the repository, and put back what was there before."""
     done = Installed()
     for step in STEPS:
         step.remove(project, done)
@@ -121,7 +122,21 @@ def _remove_hooks(project: Project, done: Installed) -> None:
             ]
 
 
-STEPS = (Step(_add_hooks, _remove_hooks),)
+def _add_drivers(project: Project, options: HookOptions, force: bool, done: Installed) -> None:
+    del options, force
+    state = ADDED if _gitattributes.add(project) else UNCHANGED
+    done.files.append(InstalledFile(_gitattributes.NAME, os.path.join(project.root, _gitattributes.NAME), state))
+    if state == ADDED:
+        done.notes.append("Datasets are merged file by file, and diffs name their files: commit .gitattributes.")
+
+
+def _remove_drivers(project: Project, done: Installed) -> None:
+    if _gitattributes.remove(project):
+        path = os.path.join(project.root, _gitattributes.NAME)
+        done.files.append(InstalledFile(_gitattributes.NAME, path, REMOVED))
+
+
+STEPS = (Step(_add_hooks, _remove_hooks), Step(_add_drivers, _remove_drivers))
 
 
 def _wish(hook: str, options: HookOptions) -> Wish:
