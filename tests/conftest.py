@@ -124,7 +124,8 @@ def _make_files() -> Callable[..., Path]:
 # ------------------------------------------------------------------------------ an isolated machine
 
 _FOREIGN = ("GIT_", "DVC_LIKE_", "AWS_", "GOOGLE_", "BOTO_", "XDG_", "GH_", "GITHUB_TOKEN")
-_OUTPUT = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+_HOOKS = ("HUSKY", "LEFTHOOK", "PRE_COMMIT", "SKIP")  # what turns hooks off, or tells one what happened
+_OUTPUT = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "CI")
 
 
 @pytest.fixture(autouse=True)
@@ -133,7 +134,7 @@ def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     folder = tmp_path_factory.mktemp("home")
     (folder / "gitconfig").write_text(_IDENTITY)
     for name in [*os.environ]:
-        if name.startswith(_FOREIGN) or name in _OUTPUT:
+        if name.startswith((*_FOREIGN, *_HOOKS)) or name in _OUTPUT:
             monkeypatch.delenv(name)
     for name in ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA"):
         monkeypatch.setenv(name, str(folder))

@@ -20,7 +20,7 @@ PACKAGE = "dvc_like"
 SOURCE = Path(__file__).resolve().parents[1] / "src" / PACKAGE
 
 NOUNS = ("workspace", "meta", "cache", "remote")
-LEAVES = frozenset({"errors", "digest", "paths", "progress", "fsutil", "durable", "locks", "statefile"})
+LEAVES = frozenset({"errors", "digest", "paths", "progress", "fsutil", "durable", "homes", "locks", "statefile"})
 
 #: The table of docs/architecture.md. A unit is a file or a folder of the package; within itself it may import
 #: freely (but never in a circle). A unit that is not listed here is refused.
@@ -34,10 +34,12 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "progress": frozenset({"errors"}),
     "fsutil": frozenset({"errors"}),
     "durable": frozenset({"fsutil"}),  # what to flush, and in which order
+    "homes": frozenset(),  # where the user's and the machine's own files lie
     "locks": frozenset({"errors"}),
     "statefile": frozenset(),  # the SQLite files that may be lost
     "gitconfig": frozenset({"errors", "paths"}),  # the syntax of the configuration
-    "config": LEAVES | {"gitconfig"},
+    "config_keys": LEAVES,  # which settings there are
+    "config": LEAVES | {"gitconfig", "config_keys"},
     "git": LEAVES,
     "workspace": LEAVES,
     "meta": LEAVES,
@@ -302,7 +304,7 @@ def public_names(modules: Modules) -> Iterator[str]:
 def package_map(modules: Modules) -> Iterator[str]:
     first = (ast.get_docstring(modules[""].tree) or "").partition("\n")[0] if "" in modules else ""
     drawn = tuple(re.findall(r"\w+", match[0])) if (match := re.search(r"\w+(?: -> \w+)+", first)) else ()
-    folders = {module.name for module in modules.values() if module.is_package and module.name}
+    folders = {module.name for module in modules.values() if module.is_package and module.name == module.unit}
     if drawn != NOUNS or set(drawn) != folders - {"ops", "cli", "testing"}:
         yield f"__init__.py: its first line draws {drawn}, the folders are {sorted(folders)}"
 

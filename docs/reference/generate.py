@@ -44,6 +44,9 @@ RESULTS = {
     "ops.doctor": ("Diagnosis", "Level", "Problem"),
     "ops._machine": ("Packages", "Disk"),
     "ops.remote_test": ("Tested", "Step"),
+    "ops.drop": ("Dropped",),
+    "ops.undo": ("Undone",),
+    "ops._record": ("Record",),
     "ops.gc": ("Collected", "Garbage"),
     "cache.store": ("Object",),
     "ops.fsck": ("Checked",),
@@ -56,6 +59,9 @@ RESULTS = {
     "ops.du": ("Usage",),
     "ops.check_ignore": ("PathChecked",),
     "workspace.ignore": ("Rule",),
+    "ops.verify": ("Verified", "Lacking"),
+    "ops.install": ("Installed",),
+    "ops._hook_files": ("InstalledFile",),
 }
 
 

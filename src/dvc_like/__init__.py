@@ -25,6 +25,9 @@ _PUBLIC = {
     "move": "ops.move",
     "unprotect": "ops.unprotect",
     "doctor": "ops.doctor",
+    "drop": "ops.drop",
+    "undo": "ops.undo",
+    "undoable": "ops.undo",
     "gc": "ops.gc",
     "fsck": "ops.fsck",
     "diff": "ops.diff",
@@ -32,6 +35,10 @@ _PUBLIC = {
     "ls": "ops.ls",
     "du": "ops.du",
     "check_ignore": "ops.check_ignore",
+    "verify": "ops.verify",
+    "install": "ops.install",
+    "uninstall": "ops.install",
+    "HookOptions": "ops.install",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -1,7 +1,7 @@
 """Configuration: git-config syntax in four files, later ones win, each value knows where it came from.
 
-Owns the levels, which keys exist, what each may hold, and which of them the tracked file may hold. Knows no project:
-it is given the files' paths. The syntax is `gitconfig`'s.
+Owns the levels and what a tracked file may hold. Knows no project: it is given the files' paths. Which settings there
+are stands in `config_keys`, the syntax is `gitconfig`'s.
 
 Levels, weakest first: ``system``, ``global`` (the user's), ``project`` (``.dvc-like/config``, tracked by Git, so
 written by strangers), ``local`` (``.dvc-like/config.local``, never tracked).
@@ -11,141 +11,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple, TypeVar, cast
 
-from . import gitconfig
-from .digest import WRITABLE
+from . import config_keys, gitconfig
+from .config_keys import KEYS, NAME, NAMED, Key, number, pattern
 from .errors import ConfigError, UsageError
 from .fsutil import Dir
+from .homes import system_config, user_config
 from .paths import show
 
 LEVELS = ("system", "global", "project", "local")
 USER_LEVELS = ("system", "global")  # trusted files of this machine, which may be links
 MAX_SIZE = 1 << 20
-
-GRACE = 2 * 3600  # seconds: the default of gc.grace
-CLOUD_GRACE = 14 * 86_400  # that of gc.cloudgrace
-T = TypeVar("T")
-
-
-# Kinds of settings: each gives what a text means, or raises `ValueError` with what ails it.
-
-
-def _text(value: str) -> str:
-    """Anything."""
-    return value
-
-
-def _path(value: str) -> str:
-    """Anything but nothing."""
-    if not value.strip():
-        raise ValueError("is empty")
-    return value
-
-
-def _remote_name(value: str) -> str:
-    """The name of a remote, or empty for none."""
-    if value and not _NAME.fullmatch(value):
-        raise ValueError("cannot be the name of a remote")
-    return value
-
-
-def _number(value: str) -> float:
-    """A number that is not negative."""
-    try:
-        found = float(value)
-    except ValueError:
-        found = -1
-    if not 0 <= found < float("inf"):
-        raise ValueError("is not a number from 0 up")
-    return found
-
-
-def _count(value: str) -> int:
-    """A whole number that is not negative."""
-    found = _number(value)
-    if not found.is_integer():
-        raise ValueError("is not a whole number")
-    return int(found)
-
-
-def _flag(value: str) -> bool:
-    """True or false, in Git's spellings."""
-    word = value.lower()
-    if word in ("true", "yes", "on", "1"):
-        return True
-    if word in ("false", "no", "off", "0", ""):
-        return False
-    raise ValueError("is neither true nor false")
-
-
-def _one_of(*known: str) -> Callable[[str], str]:
-    """One of the words."""
-
-    def choice(value: str) -> str:
-        if value not in known:
-            raise ValueError(f"is none of {', '.join(known)}")
-        return value
-
-    return choice
-
-
-def _some_of(*known: str) -> Callable[[str], tuple[str, ...]]:
-    """Some of the words, with commas between them."""
-
-    def choices(value: str) -> tuple[str, ...]:
-        words = tuple(word.strip() for word in value.split(",") if word.strip())
-        if not set(words) <= set(known):
-            raise ValueError(f"holds another word than {', '.join(known)}")
-        return words
-
-    return choices
-
-
-class Key(NamedTuple):
-    """A setting: its kind, whether it may stand in the tracked file, and the smallest number that may stand there."""
-
-    kind: Callable[[str], object]
-    tracked: bool = True
-    least: float = 0
-
-
-# Keys of every section.
-_KEYS: dict[str, dict[str, Key]] = {
-    "core": {
-        "remote": Key(_remote_name),
-        "hash": Key(_one_of(*WRITABLE)),
-        "autostage": Key(_flag),
-        "locktimeout": Key(_number),
-    },
-    "cache": {"dir": Key(_path, tracked=False), "type": Key(_some_of("reflink", "hardlink", "symlink", "copy"))},
-    "gc": {"grace": Key(_number, least=GRACE), "cloudgrace": Key(_number, least=CLOUD_GRACE)},
-    "remote": {
-        "url": Key(_path),
-        "jobs": Key(_count),
-        "timeout": Key(_number),
-        "retries": Key(_count),
-        "region": Key(_text),
-        "profile": Key(_text),
-        "endpointurl": Key(_text),
-        "pathstyle": Key(_one_of("auto", "true", "false")),
-        "nosign": Key(_flag),
-        "checksums": Key(_one_of("auto", "required-only")),
-        "sse": Key(_text),
-        "ssekmskeyid": Key(_text),
-        "acl": Key(_text),
-        "storageclass": Key(_text),
-        "accesskeyid": Key(_text, tracked=False),
-        "secretaccesskey": Key(_text, tracked=False),
-        "sessiontoken": Key(_text, tracked=False),
-        "credentialpath": Key(_path, tracked=False),
-        "verify": Key(_text, tracked=False),
-        "proxy": Key(_text, tracked=False),
-    },
-}
+GRACE, CLOUD_GRACE = config_keys.GRACE, config_keys.CLOUD_GRACE
 _PRIVATE_ACLS = ("private", "bucket-owner-read", "bucket-owner-full-control")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+T = TypeVar("T")
 
 
 class Value(NamedTuple):
@@ -168,6 +49,12 @@ class Config:
             if level in files:
                 self.values += _read(level, files[level])
         self._last = {value.name: value for value in self.values}
+        for value in self._last.values():
+            if value.level == "project" and (reason := self.check_endpoint(value.name)):
+                raise ConfigError(
+                    f"{value.path}: {show(value.name)} {reason}",
+                    hint="Remove the line, and set it with `dvc-like config --local` if you trust it.",
+                )
 
     def get(self, name: str, default: str = "") -> str:
         """Return the winning text of a setting."""
@@ -179,6 +66,16 @@ class Config:
         if level is None:
             return self._last.get(name)
         return next((one for one in reversed(self.values) if (one.name, one.level) == (name, level)), None)
+
+    def check_endpoint(self, name: str) -> str | None:
+        """Return why the tracked file may not hold this setting, given the remote's url; None when it may.
+
+        Requests to S3 are signed; those to Drive carry a token that whoever receives it can use.
+        """
+        remote, _, key = name.rpartition(".")
+        if key != "endpointurl" or not self.get(f"{remote}.url").lower().startswith("gdrive:"):
+            return None
+        return "would be sent your Google login: allow it in the local configuration"
 
     def text(self, name: str, default: str) -> str:
         """Return a setting that is a text of some kind."""
@@ -215,19 +112,31 @@ class Config:
                 found.setdefault(remote, {})[key] = value.text
         return {name: options for name, options in sorted(found.items()) if "url" in options}
 
+    def profile(self, name: str) -> tuple[list[str], list[str]]:
+        """Return the patterns that a profile includes and excludes, of all levels; raise when there is none such."""
+        found: dict[str, list[str]] = {"include": [], "exclude": []}
+        for value in self.values:
+            section, _, rest = value.name.partition(".")
+            profile, _, key = rest.rpartition(".")
+            if (section, profile) == ("profile", name) and key in found:
+                try:
+                    found[key].append(pattern(value.text))
+                except ValueError as error:
+                    raise ConfigError(f"{value.name} = {show(value.text)!r} in {value.path} {error}") from None
+        if not any(found.values()):
+            known = sorted({one.name[8:].rpartition(".")[0] for one in self.values if one.name.startswith("profile.")})
+            raise ConfigError(
+                f"there is no profile named {show(name)!r}",
+                hint=f"Known: {', '.join(map(show, known))}."
+                if known
+                else "Make one with `dvc-like config --add profile.NAME.include PATTERN`.",
+            )
+        return found["include"], found["exclude"]
+
 
 def default_files(project: str | None) -> dict[str, str]:
     """Return where the levels lie; `project` is the ``.dvc-like`` folder, if there is one."""
-    if os.name == "nt":
-        system = os.path.join(os.environ.get("PROGRAMDATA", r"C:\ProgramData"), "dvc-like", "config")
-        home = os.environ.get("APPDATA") or os.path.expanduser("~")
-    else:
-        system = "/etc/dvc-like/config"
-        home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
-    files = {
-        "system": os.environ.get("DVC_LIKE_CONFIG_SYSTEM", system),
-        "global": os.environ.get("DVC_LIKE_CONFIG_GLOBAL", os.path.join(home, "dvc-like", "config")),
-    }
+    files = {"system": system_config(), "global": user_config()}
     if project is not None:
         files["project"] = os.path.join(project, "config")
         files["local"] = os.path.join(project, "config.local")
@@ -240,20 +149,20 @@ def split_name(name: str) -> tuple[str, str, str]:
     subsection, _, key = rest.rpartition(".")
     section = section.lower()
     key = gitconfig.plain_key(key)
-    keys = _KEYS.get(section)
-    if keys is None or key not in keys or bool(subsection) != (section == "remote"):
-        near = {section: keys} if keys else _KEYS
-        known = ", ".join(f"{s}.{'NAME.' if s == 'remote' else ''}{k}" for s, ks in near.items() for k in ks)
+    keys = KEYS.get(section)
+    if keys is None or key not in keys or bool(subsection) != (section in NAMED):
+        near = {section: keys} if keys else KEYS
+        known = ", ".join(f"{s}.{'NAME.' if s in NAMED else ''}{k}" for s, ks in near.items() for k in ks)
         raise UsageError(f"there is no setting {show(name)!r}", hint=f"Known: {known}.")
     if subsection:
-        check_remote_name(subsection)
+        check_remote_name(subsection, section)
     return section, subsection, key
 
 
 def names(remotes: Iterable[str]) -> list[str]:
     """Return every setting there is; those of a remote for each of `remotes`."""
-    own = [f"{section}.{key}" for section, keys in _KEYS.items() if section != "remote" for key in keys]
-    return own + [f"remote.{remote}.{key}" for remote in remotes for key in _KEYS["remote"]]
+    own = [f"{section}.{key}" for section, keys in KEYS.items() if section not in NAMED for key in keys]
+    return own + [f"remote.{remote}.{key}" for remote in remotes for key in KEYS["remote"]]
 
 
 def meaning(name: str, value: str) -> object:
@@ -263,14 +172,14 @@ def meaning(name: str, value: str) -> object:
 
 
 def _key(section: str, key: str) -> Key | None:
-    return _KEYS.get(section, {}).get(key)
+    return KEYS.get(section, {}).get(key)
 
 
-def check_remote_name(name: str) -> str:
-    """Return `name` when a remote may be called so."""
-    if not _NAME.fullmatch(name):
+def check_remote_name(name: str, what: str = "remote") -> str:
+    """Return `name` when a remote, or `what` else there are several of, may be called so."""
+    if not NAME.fullmatch(name):
         raise UsageError(
-            f"{show(name)!r} cannot be the name of a remote",
+            f"{show(name)!r} cannot be the name of a {what}",
             hint="Use letters, digits, '-', '_' and '.', and begin with a letter or digit.",
         )
     return name
@@ -302,7 +211,7 @@ def check_tracked(section: str, key: str, value: str) -> str | None:
 
 def _is_below(least: float, value: str) -> bool:
     try:
-        return _number(value) < least
+        return number(value) < least
     except ValueError:
         return False  # nobody will take it for a number
 
@@ -340,10 +249,11 @@ def _load(path: str, *, follow: bool) -> str:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
 
 
-def edit(path: str, changes: dict[str, str | None], *, follow: bool = False) -> None:
+def edit(path: str, changes: dict[str, str | None], *, follow: bool = False, add: bool = False) -> None:
     """Set (or, with None, unset) settings in one file; comments and order stay as they are.
 
-    With `follow` the file may be a link, and what it points to is changed: for the user's own configuration.
+    With `follow` the file may be a link, and what it points to is changed: for the user's own configuration. With `add`
+    a setting keeps the values that it has.
     """
     folder, name = os.path.split(os.path.realpath(path) if follow else path)
     os.makedirs(folder, exist_ok=True)
@@ -353,6 +263,6 @@ def edit(path: str, changes: dict[str, str | None], *, follow: bool = False) -> 
     except FileNotFoundError:
         text, mode = "", 0o600 if name == "config.local" else 0o666
     for setting, value in changes.items():
-        text = gitconfig.changed(text, path, setting, value)
+        text = gitconfig.changed(text, path, setting, value, add=add)
     with Dir.open_root(folder) as here:
         here.write(name, text.encode(), mode=mode)

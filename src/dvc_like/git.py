@@ -13,6 +13,15 @@ from typing import NamedTuple
 from .errors import DvcLikeError, ProjectError, UsageError
 from .paths import show
 
+# What Git sets for the hooks it runs, or a user to reach another repository: none of it may lead our calls astray.
+_REDIRECTING = frozenset(
+    [
+        *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY"),
+        *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE"),
+        *("GIT_REPLACE_REF_BASE", "GIT_INDEX_FILE"),
+    ]
+)
+
 _SAFE = ["--no-optional-locks", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}"]
 
 
@@ -74,6 +83,13 @@ class Git:
         except FileNotFoundError:
             return set()
 
+    @staticmethod
+    def is_installed() -> bool:
+        """Tell whether git can be run at all."""
+        import shutil
+
+        return shutil.which("git") is not None
+
     def run(self, *arguments: str, stdin: bytes | None = None, check: bool = True, index: str = "") -> bytes:
         """Run git at the top of the worktree; return its output. Raises `DvcLikeError` when it fails.
 
@@ -89,7 +105,7 @@ class Git:
                 input=stdin,
                 stdin=None if stdin is not None else subprocess.DEVNULL,
                 capture_output=True,
-                env=_environment(index),
+                env=_environment(index or commit_index(self)),
             )
         except FileNotFoundError:
             raise ProjectError("git is not installed, or not on the PATH") from None
@@ -134,10 +150,7 @@ class Git:
         """Return the commits that ``branches`` or ``tags`` point to."""
         where = "refs/heads" if kind == "branches" else "refs/tags"
         out = self.run("for-each-ref", "--format=%(objectname)", where).decode().split()
-        return sorted({commit for commit in (self._peel(name) for name in out) if commit})
-
-    def _peel(self, name: str) -> str:
-        return self.run("rev-parse", "--verify", "--quiet", name + "^{commit}", check=False).decode().strip()
+        return sorted({commit for commit in (_peel(self, name) for name in out) if commit})
 
     def metas_at(self, commit: str, suffix: str) -> Iterator[tuple[str, bytes]]:
         """Yield (path relative to the project, bytes) of every meta file in a commit."""
@@ -147,39 +160,27 @@ class Git:
         """Return (object, path relative to the project) of every file in a commit: no links, no submodules."""
         listed = self.run("ls-tree", "-r", "-z", "--full-tree", commit, "--", *([self.prefix] if self.prefix else []))
         lines = [line.partition(b"\t") for line in listed.split(b"\0") if line.startswith(b"100")]
-        return [(head.split()[2].decode(), self._relative(raw)) for head, _, raw in lines]
+        return [(head.split()[2].decode(), self.relative(raw)) for head, _, raw in lines]
 
     def metas_in_history(self, suffix: str) -> Iterator[tuple[str, bytes]]:
         """Yield (path, bytes) of every version of every meta file.
 
         That is what any ref, reflog (so every stash) or HEAD reaches, and what is staged in any worktree.
         """
-        place = ["--", f":(top,literal){self.prefix}"] if self.prefix else []
-        # What each commit changed against each parent: a merge hides no side branch, and no path is left out.
-        listed = self.run(
-            "log", "--all", "--reflog", "--full-history", "-m", "--root", "--raw", "--no-abbrev", "--no-renames",
-            "--no-ext-diff", "--no-textconv", "-z", "--format=", *place,
-        )  # fmt: skip
-        found = set()
-        fields = listed.split(b"\0")
-        for change, raw in zip(fields[::2], fields[1::2], strict=False):
-            _, mode, _, name, _ = change.strip(b"\n").split()
-            if mode.startswith(b"100") and raw.endswith(suffix.encode()):
-                found.add((name.decode(), self._relative(raw)))
-        for index in self._indexes():
-            for line in self.run("ls-files", "-s", "-z", "--full-name", *place, index=index).split(b"\0"):
+        found = _logged(self, ["--all", "--reflog"], suffix)
+        for index in _indexes(self):
+            for line in self.run("ls-files", "-s", "-z", "--full-name", *_place(self), index=index).split(b"\0"):
                 head, _, raw = line.partition(b"\t")
                 if raw.endswith(suffix.encode()) and head.startswith(b"100"):
-                    found.add((head.split()[1].decode(), self._relative(raw)))
+                    found.add((head.split()[1].decode(), self.relative(raw)))
         yield from self.contents(sorted(found))
 
-    def _indexes(self) -> list[str]:
-        base = os.path.join(self.common_dir, "worktrees")
-        folders = [os.path.join(base, name) for name in sorted(os.listdir(base))] if os.path.isdir(base) else []
-        found = [os.path.join(folder, "index") for folder in (self.common_dir, self.git_dir, *folders)]
-        return [path for path in dict.fromkeys(found) if os.path.exists(path)]
+    def metas_in_range(self, revisions: list[str], suffix: str) -> Iterator[tuple[str, bytes]]:
+        """Yield (path, bytes) of every version of a meta file that commits brought; `revisions` as for `git log`."""
+        yield from self.contents(sorted(_logged(self, revisions, suffix)))
 
-    def _relative(self, raw: bytes) -> str:
+    def relative(self, raw: bytes) -> str:
+        """Return a path that Git gave, seen from the top, as one seen from the project."""
         path = raw.decode(errors="surrogateescape")
         return path[len(self.prefix) + 1 :] if self.prefix else path
 
@@ -201,16 +202,10 @@ class Git:
             at = end + 1 + size + 1
 
 
-def is_installed() -> bool:
-    """Tell whether git can be run at all."""
-    import shutil
-
-    return shutil.which("git") is not None
-
-
 def version() -> str:
     """Return the version of git that is run. Raises `ProjectError` when there is none."""
-    return Git(os.curdir, "", "", "").run("--version").decode(errors="replace").strip().rpartition("version ")[2]
+    here = Git(os.curdir, "", "", "")
+    return here.run("--version").decode(errors="replace").strip().rpartition("version ")[2]
 
 
 def ignores(git: Git, paths: Iterable[str]) -> list[str]:
@@ -218,6 +213,17 @@ def ignores(git: Git, paths: Iterable[str]) -> list[str]:
     full = {f"{git.prefix}/{path}" if git.prefix else path: path for path in paths}
     listed = git.run("check-ignore", "--no-index", "-z", "--stdin", stdin="\0".join(full).encode(), check=False)
     return [full[name] for name in listed.decode(errors="surrogateescape").split("\0") if name in full]
+
+
+def _peel(git: Git, name: str) -> str:
+    return git.run("rev-parse", "--verify", "--quiet", name + "^{commit}", check=False).decode().strip()
+
+
+def _indexes(git: Git) -> list[str]:
+    base = os.path.join(git.common_dir, "worktrees")
+    folders = [os.path.join(base, name) for name in sorted(os.listdir(base))] if os.path.isdir(base) else []
+    found = [os.path.join(folder, "index") for folder in (git.common_dir, git.git_dir, *folders)]
+    return [path for path in dict.fromkeys(found) if os.path.exists(path)]
 
 
 class Commit(NamedTuple):
@@ -255,7 +261,7 @@ def listing(git: Git, commit: str | None, below: str) -> Iterator[File]:
         head, _, raw = line.partition(b"\t")
         words = head.split()
         size = int(words[3]) if commit is not None and words[3].isdigit() else None
-        yield File(git._relative(raw), kinds.get(words[0], "f"), size)
+        yield File(git.relative(raw), kinds.get(words[0], "f"), size)
 
 
 def history(git: Git, commit: str, paths: Iterable[str], *, one: bool = False) -> Iterator[Commit]:
@@ -284,14 +290,77 @@ def history(git: Git, commit: str, paths: Iterable[str], *, one: bool = False) -
                 name.decode() if mode.strip(b":").startswith(b"100") else ""
                 for mode, name in zip(modes[:2], modes[2:4], strict=False)
             ]
-            found.changes[git._relative(next(words, b""))] = objects[0], objects[1]
+            found.changes[git.relative(next(words, b""))] = objects[0], objects[1]
     if found is not None:
         yield found
+def commits_of(git: Git, revisions: str) -> dict[str, str]:
+    """Return the ids of the commits that are meant, each with a name for people; raise `UsageError`.
+
+    A range (``main..HEAD``) means all of its commits, the latest first, anything else the one.
+    """
+    if ".." not in revisions:
+        return {git.resolve(revisions): revisions}
+    for end in filter(None, revisions.replace("...", "..").split("..")):
+        git.resolve(end)
+    out = git.run("rev-list", "--end-of-options", revisions).decode().split()
+    return {commit: commit[:10] for commit in out}
+
+
+def merge_texts(git: Git, base: bytes, ours: bytes, theirs: bytes, *, union: bool = False) -> tuple[bytes, bool]:
+    """Merge three texts by lines; return the text, and whether it is without conflict markers.
+
+    With `union` the lines of both sides are kept where they exclude each other.
+    """
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="dvc-like-") as folder:
+        names = [os.path.join(folder, name) for name in ("ours", "base", "theirs")]
+        for name, data in zip(names, (ours, base, theirs), strict=True):
+            with open(name, "wb") as file:
+                file.write(data)
+        labels = ["-L", "ours", "-L", "base", "-L", "theirs"]
+        out = git.run("merge-file", "-p", *(["--union"] if union else labels), *names, check=False)
+    if not out and (ours or theirs):
+        return ours, False  # not text
+    mark = b"<<<<<<< ours\n"
+    return out, mark not in out or mark in ours + theirs
+
+
+def _logged(git: Git, revisions: list[str], suffix: str) -> set[tuple[str, str]]:
+    """Return (blob, path) of every version of a meta file that commits brought."""
+    # What each commit changed against each parent: a merge hides no side branch, and no path is left out.
+    listed = git.run(
+        "log", *revisions, "--full-history", "-m", "--root", "--raw", "--no-abbrev", "--no-renames",
+        "--no-ext-diff", "--no-textconv", "-z", "--format=", *_place(git),
+    )  # fmt: skip
+    found = set()
+    fields = listed.split(b"\0")
+    for change, raw in zip(fields[::2], fields[1::2], strict=False):
+        _, mode, _, name, _ = change.strip(b"\n").split()
+        if mode.startswith(b"100") and raw.endswith(suffix.encode()):
+            found.add((name.decode(), git.relative(raw)))
+    return found
+
+
+def _place(git: Git) -> list[str]:
+    return ["--", f":(top,literal){git.prefix}"] if git.prefix else []
+
+
+def commit_index(git: Git) -> str:
+    """Return the index of the commit that is being made, where a hook of it runs; empty when that is not so.
+
+    Another index file than the usual one holds what `git commit -a` or `git commit FILE` takes.
+    """
+    named = os.environ.get("GIT_INDEX_FILE", "")
+    path = os.path.realpath(named) if named else ""
+    return path if os.path.dirname(path) == os.path.realpath(git.git_dir) else ""
 
 
 def _environment(index: str) -> dict[str, str]:
     """Return the environment without what would change the meaning of our calls."""
-    found = {name: text for name, text in os.environ.items() if not name.endswith("_PATHSPECS")}
+    found = {
+        name: text for name, text in os.environ.items() if name not in _REDIRECTING and not name.endswith("_PATHSPECS")
+    }
     return {**found, "LC_ALL": "C", **({"GIT_INDEX_FILE": index} if index else {})}
 
 

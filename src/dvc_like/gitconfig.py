@@ -139,9 +139,12 @@ def _quote(text: str) -> str:
     return f'"{escaped}"' if text != text.strip(_BLANK) or any(char in text for char in "#;") else escaped
 
 
-def changed(text: str, path: str, setting: str, value: str | None) -> str:
-    """Return the text with a setting set (or, with None, unset), once; raise when it or the value is malformed."""
-    return _unset(text, path, setting) if value is None else _set(text, path, setting, value)
+def changed(text: str, path: str, setting: str, value: str | None, *, add: bool = False) -> str:
+    """Return the text with a setting set (or, with None, unset), once; raise when it or the value is malformed.
+
+    With `add` the values that it has stay, and this one comes after them.
+    """
+    return _unset(text, path, setting) if value is None else _set(text, path, setting, value, add=add)
 
 
 def _unset(text: str, path: str, setting: str) -> str:
@@ -171,10 +174,10 @@ def _drop_empty_section(text: str, path: str, prefix: str) -> str:
     return text
 
 
-def _set(text: str, path: str, setting: str, value: str) -> str:
+def _set(text: str, path: str, setting: str, value: str, *, add: bool = False) -> str:
     line = f"{setting.rpartition('.')[2]} = {_quote(value)}"
     found, headers = parse(text, path)
-    hits = [one for one in found if one.name == setting]
+    hits = [one for one in found if one.name == setting and not add]
     for extra in reversed(hits[:-1]):
         text = _cut(text, extra.start, extra.end)
         return _set(text, path, setting, value)

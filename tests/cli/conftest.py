@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from tests.cli.place import Place, clone_of, make_place
 
+from dvc_like.ops import _gitattributes
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
@@ -41,3 +43,11 @@ def copy(pushed: Place, clone: Callable[..., Place], monkeypatch: pytest.MonkeyP
     made = clone()
     monkeypatch.chdir(made.root)
     return made
+
+
+@pytest.fixture
+def driven(place: Place, on_path: Path) -> Place:
+    """The project when Git merges and shows its meta files by dvc-like."""
+    _gitattributes.add(place.project)
+    place.save("drivers")
+    return place

@@ -184,8 +184,8 @@ class Place:
         return dvc_like.gc(self.project, selection, **options)
 
     def age(self, seconds: float = 3 * 86400) -> None:
-        """Make every object of the cache, also in the trash, so much older."""
-        for path in self.cache.rglob("*"):
+        """Make every object of the cache, also in the trash, and what can be undone so much older."""
+        for path in (*self.cache.rglob("*"), *(self.root / ".dvc-like/undo").rglob("*")):
             if path.is_file() and not path.name.endswith(".sqlite"):
                 then = path.stat().st_mtime - seconds
                 os.utime(path, (then, then))

@@ -85,6 +85,15 @@ def test_only_the_named_target_is_touched(versions: Place) -> None:
     assert versions.data() == ONE
 
 
+def test_several_paths_inside_one_folder_that_is_not_there(versions: Place) -> None:
+    shutil.rmtree(versions / "data")
+    versions.checkout("data/edited", "data/new")
+    assert set(versions.data("data")) == {"edited", "new", "new/x"}
+    with pytest.raises(UsageError, match="nope"):
+        versions.checkout("data/same", "data/nope")
+    assert (versions / "data/same").read_text() == "same"
+
+
 def test_a_path_inside_that_the_dataset_does_not_have_is_a_usage_error(versions: Place) -> None:
     with pytest.raises(UsageError, match="nope"):
         versions.checkout("data/nope")

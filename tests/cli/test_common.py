@@ -12,7 +12,7 @@ import pytest
 from tests.cli.place import Place
 from tests.conftest import Cli
 
-from dvc_like.cli.table import COMMANDS
+from dvc_like.cli.table import COMMANDS, HIDDEN
 
 #: A call of every command that succeeds in the project below, and the name of its document.
 CALLS = {
@@ -37,17 +37,25 @@ CALLS = {
     "remote-default": ["remote", "default"],
     "config": ["config", "core.remote"],
     "cache-dir": ["cache", "dir"],
+    "drop": ["drop", "data"],
+    "undo": ["undo"],
     "gc": ["gc", "--workspace"],
     "fsck": ["fsck"],
     "doctor": ["doctor"],
     "completion": ["completion", "fish"],
     "check-ignore": ["check-ignore", "x.tmp"],
+    "verify": ["verify"],
+    "install": ["install"],
+    "uninstall": ["uninstall"],
     "root": ["root"],
+    "git-hook": ["git-hook", "post-checkout", "HEAD", "HEAD", "1"],
+    "git-merge": ["git-merge", *["data.meta"] * 4],
+    "git-textconv": ["git-textconv", "data.meta"],
 }
 #: What brings back the state in which the call succeeds.
 AGAIN = {"remove": ["add", "single"], "move": ["move", "moved", "data"]}
 #: What was asked for is printed with -q as well.
-ANSWERS = {"remote-list", "remote-default", "config", "cache-dir", "completion", "root"}
+ANSWERS = {"remote-list", "remote-default", "config", "cache-dir", "completion", "root", "git-textconv"}
 
 
 @pytest.fixture
@@ -107,6 +115,9 @@ def test_help_explains_and_has_examples(cli: Cli, words: list[str]) -> None:
 def test_help_of_everything_lists_every_command_and_the_exit_codes(cli: Cli) -> None:
     out = cli("--help").out
     for name, (_, about) in COMMANDS.items():
+        if name in HIDDEN:
+            assert name not in out
+            continue
         assert name in out
         assert about.split(",")[0].split(" of ")[0][:30] in out
     assert "141 closed pipe" in " ".join(out.split())

@@ -71,7 +71,7 @@ def test_reading_one_level_reads_that_level_alone(place: Place, cli: Cli) -> Non
     [
         ("cache.dir", "/tmp/elsewhere"),
         ("remote.storage.secret_access_key", "s3cr3t"),
-        ("remote.storage.credentialpath", "/home/me/key"),
+        ("remote.storage.credentials", "/home/me/key"),
         ("remote.storage.proxy", "http://proxy"),
         ("remote.storage.verify", "false"),
         ("gc.grace", "0"),

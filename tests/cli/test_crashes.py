@@ -307,6 +307,27 @@ def test_an_interrupt_exits_with_130_and_leaves_everything_consistent(
         assert user_files(copy) == (ready.data() if verb == "pull" else before)
 
 
+@pytest.mark.parametrize("verb", ["drop", "undo"])
+def test_drop_and_undo_killed_at_many_changes_lose_nothing(ready: Place, tmp_path: Path, verb: str) -> None:
+    dvc_like.push(ready.project)
+    before = user_files(ready)
+    words = ["drop", *sorted(ready.states())]
+    for name in ("base", "counted"):
+        shutil.copytree(ready.root, tmp_path / name, symlinks=True)
+        if verb == "undo":
+            done = subprocess.run([sys.executable, "-m", "dvc_like", *words], cwd=tmp_path / name, check=False)
+            assert done.returncode == 0
+    if verb == "undo":
+        words = ["undo"]
+    for at in moments(count_changes(words, tmp_path / "counted"), POINTS):
+        copy = Place(tmp_path / f"at-{at}")
+        shutil.copytree(tmp_path / "base", copy.root, symlinks=True)
+        run_child(at, words, copy.root)
+        copy.pull()
+        assert user_files(copy) == before
+        check_local(copy)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_what_a_stopped_add_left_is_gone_after_the_next(place: Place, tmp_path: Path, number: int) -> None:
     """The last changes of a small add: neither cache nor workspace keeps a temporary file, and Git never sees one."""

@@ -81,6 +81,15 @@ def test_a_bar_fits_into_its_terminal(monkeypatch: pytest.MonkeyPatch, columns: 
     assert max(map(len, lines)) < columns
 
 
+@pytest.mark.parametrize(("value", "bars_are_drawn"), [("true", False), ("1", False), ("false", True), ("", True)])
+def test_ci_gets_lines_even_at_a_terminal(monkeypatch: pytest.MonkeyPatch, value: str, bars_are_drawn: bool) -> None:
+    screen = io.StringIO()
+    screen.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("CI", value)
+    assert Bars().terminal is bars_are_drawn
+
+
 def test_more_than_was_expected_is_no_share(printed: Printed) -> None:
     with Bars().task("adding") as task:
         task.expect(files=2, size=10)

@@ -115,7 +115,7 @@ def test_modify_sets_and_unsets(bare: Place, cli: Cli) -> None:
     assert cli("remote", "modify", "storage", "jobs", "4", "--json").json["schema"] == "dvc-like/remote-modify/1"
 
 
-@pytest.mark.parametrize("option", ["access_key_id", "secret_access_key", "sessiontoken", "credentialpath", "proxy"])
+@pytest.mark.parametrize("option", ["access_key_id", "secret_access_key", "sessiontoken", "credentials", "proxy"])
 def test_secrets_go_into_untracked_files_only(bare: Place, cli: Cli, option: str) -> None:
     cli("remote", "add", "-d", "storage", "s3://bucket")
     done = cli("remote", "modify", "storage", option, "s3cr3t", code=2)
@@ -236,6 +236,15 @@ def test_s3_and_unknown_kinds_are_recorded(bare: Place, cli: Cli) -> None:
     for name, url in (("s", "s3://bucket/prefix"), ("f", "fsspec+gs://bucket"), ("g", "gdrive://root/folder")):
         cli("remote", "add", name, url)
         assert f"url = {url}\n" in config_of(bare)
+
+
+def test_the_address_of_a_folder_on_drive_becomes_a_url(bare: Place, cli: Cli) -> None:
+    web = "https://drive.google.com/drive/u/1/folders/0AIac4JZqHhKmUk9PDA?usp=sharing"
+    assert "gdrive://0AIac4JZqHhKmUk9PDA" in cli("remote", "add", "drive", web).out
+    assert "url = gdrive://0AIac4JZqHhKmUk9PDA\n" in config_of(bare)
+    cli("remote", "modify", "drive", "url", web.replace("0AI", "1BJ"))
+    assert "url = gdrive://1BJac4JZqHhKmUk9PDA\n" in config_of(bare)
+    assert "folder" in cli("remote", "add", "file", "https://drive.google.com/file/d/1x/view", code=2).err
 
 
 def test_an_unknown_subcommand_is_a_usage_error(bare: Place, cli: Cli) -> None:

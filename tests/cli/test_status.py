@@ -11,6 +11,7 @@ import pytest
 from tests.cli.place import Place, past_the_tick
 from tests.conftest import Cli
 
+import dvc_like
 from dvc_like.errors import UsageError
 
 
@@ -302,3 +303,132 @@ def test_a_project_or_repository_inside_is_not_looked_into(tracked: Place) -> No
         {"inner/.dvc-like/config": "", "inner/x.meta": "hash: broken\n", "other/.git/HEAD": "", "other/y.meta": ""}
     )
     assert set(tracked.states()) == {"data", "single"}
+
+
+# ------------------------------------------------------------------------------ what happened, and what comes next
+
+
+def details(place: Place, *names: str) -> dict[str, tuple[str, int, str | None]]:
+    """Return every change: its state, how many files, and what it was before."""
+    found = dvc_like.status(place.project, place._paths(names))
+    return {change.path: (change.state, change.files, change.source) for one in found for change in one.changes}
+
+
+def test_a_renamed_file_is_found_by_its_bytes(tracked: Place, cli: Cli) -> None:
+    (tracked / "data/a/0").rename(tracked / "data/b/moved")
+    tracked.write({"data/a/9": "zz"})  # as long as what is gone, and something else
+    assert details(tracked) == {
+        "data/b/moved": ("renamed", 1, "data/a/0"),
+        "data/a/9": ("added", 1, None),
+    }
+    done = cli("status")
+    assert "renamed   data/a/0 -> data/b/moved" in done.out
+    assert "deleted" not in done.out
+    tracked.add("data")
+    assert details(tracked) == {}
+
+
+def test_a_renamed_folder_leaves_only_what_is_really_gone(tracked: Place) -> None:
+    (tracked / "data/b").rename(tracked / "data/c")
+    (tracked / "data/c/1").unlink()
+    assert details(tracked) == {
+        "data/b": ("deleted", 1, None),
+        "data/c/0": ("renamed", 1, "data/b/0"),
+        "data/c/2": ("renamed", 1, "data/b/2"),
+    }
+    assert tracked.states("data") == {"data": "changed"}
+
+
+def test_a_copy_is_added_and_each_gone_file_is_found_once(tracked: Place) -> None:
+    shutil.copy(tracked / "data/a/0", tracked / "data/copy")
+    assert details(tracked) == {"data/copy": ("added", 1, None)}
+    (tracked / "data/a/0").rename(tracked / "data/other")
+    assert sorted(state for state, _, _ in details(tracked).values()) == ["added", "renamed"]
+
+
+def test_a_file_that_was_made_executable_on_the_way_is_not_the_same(tracked: Place) -> None:
+    (tracked / "data/a/0").rename(tracked / "data/run2")
+    (tracked / "data/run2").chmod(0o755)
+    assert details(tracked) == {"data/a/0": ("deleted", 1, None), "data/run2": ("added", 1, None)}
+
+
+def test_another_kind_of_thing_is_told_from_another_content(tracked: Place, cli: Cli) -> None:
+    (tracked / "data/a/0").unlink()
+    (tracked / "data/a/0").symlink_to("1")
+    (tracked / "data/link").unlink()
+    tracked.write({"data/link": "a file"})
+    (tracked / "data/run").unlink()
+    tracked.write({"data/run/inner": "a folder"})
+    shutil.rmtree(tracked / "data/b")
+    tracked.write({"data/b": "a file"})
+    (tracked / "single").unlink()
+    (tracked / "single").mkdir()
+    assert details(tracked) == {
+        "data/a/0": ("retyped", 1, None),
+        "data/link": ("retyped", 1, None),
+        "data/run": ("retyped", 1, None),
+        "data/run/inner": ("added", 1, None),
+        "data/b": ("retyped", 3, None),
+        "single": ("retyped", 1, None),
+    }
+    assert "retyped   data/b  (3 files)" in cli("status").out
+    shutil.rmtree(tracked / "data")
+    tracked.write({"data": "a file"})
+    assert details(tracked, "data") == {"data": ("retyped", 8, None)}
+    assert tracked.states("data") == {"data": "changed"}
+
+
+def test_a_link_into_the_cache_is_the_file_that_it_stands_for(place: Place) -> None:
+    place.config("local", cache_type="symlink")
+    place.track({"data/x": "one", "data/y": "other"})
+    assert (place / "data/x").is_symlink()
+    assert details(place) == {}
+    (place / "data/x").unlink()
+    (place / "data/x").symlink_to(place.cached("other"))
+    assert details(place) == {"data/x": ("modified", 1, None)}
+
+
+def test_what_the_cache_lacks_of_a_change_is_told(tracked: Place, cli: Cli) -> None:
+    tracked.write({"data/a/0": "A0", "data/a/1": "A1"})
+    shutil.rmtree(tracked / "data/b")
+    tracked.cached("a0").unlink()
+    tracked.cached("b2").unlink()
+    found = cli("status", "data", "--json").json["targets"][0]["changes"]
+    assert {change["path"]: change["cached"] for change in found} == {
+        "data/a/0": False,
+        "data/a/1": True,
+        "data/b": False,
+    }
+    out = cli("status").out
+    assert "modified  data/a/0  (not in the cache)" in out
+    assert "deleted   data/b  (3 files, not in the cache)" in out
+
+
+def test_what_comes_next_is_said_once_for_each_kind(tracked: Place, clone: Callable[..., Place], cli: Cli) -> None:
+    tracked.write({"more/x": "m", "third": "t"})
+    tracked.add("more", "third")
+    tracked.save()
+    tracked.write({"data/a/0": "A0", "single": "S"})
+    (tracked / "third").unlink()
+    hints = [line for line in cli("status").out.splitlines() if line.startswith("To ")]
+    assert hints == [
+        "To record this: dvc-like add TARGET",
+        "To go back to what is recorded: dvc-like checkout TARGET",
+        "To bring back what is not here: dvc-like checkout",
+    ]
+    assert "dvc-like push" in cli("status", "--cloud").out
+    tracked.push()
+    copy = clone()
+    assert "To bring what is not here: dvc-like pull" in cli("status", cwd=copy.root).out
+    copy.fetch()
+    out = cli("status", cwd=copy.root).out
+    assert "dvc-like pull" not in out
+    assert "To bring back what is not here: dvc-like checkout" in out
+
+
+def test_files_that_are_not_on_the_remote_are_named(tracked: Place, cli: Cli) -> None:
+    tracked.push()
+    tracked.track({"data/a/0": "A0", "data/new": "n"})
+    out = cli("status", "--cloud").out
+    assert "  unsent    data/a/0\n  unsent    data/new\n" in out
+    assert "2 files not on remote storage" in out

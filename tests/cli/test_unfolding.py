@@ -10,7 +10,9 @@ from blake3 import blake3
 from tests.cli.place import Place, objects_in
 from tests.cli.stores import contents_of
 
-from dvc_like.errors import BadTree
+import dvc_like
+from dvc_like import Selection
+from dvc_like.errors import BadTree, UsageError
 from dvc_like.ops import _trees
 
 DEPTH = 60
@@ -74,12 +76,32 @@ def test_pull_into_a_clone_refuses_and_fetch_is_done_soon(
 
 
 def test_the_commands_that_only_look_end(bombed: Place) -> None:
-    import dvc_like
-
     assert bombed.states()["data"] == "absent"
     bombed.age()
     assert bombed.gc(workspace=True, dry_run=True).garbage == []
     dvc_like.fsck(bombed.project)
+
+
+def test_patterns_and_profiles_end(bombed: Place, clone: Callable[..., Place]) -> None:
+    bombed.push()
+    bombed.config("project", **{"profile_few.exclude": "**/nothing/like/it"})
+    bombed.save()
+    copy = clone()
+    here = str(copy / "data/**/d1/**/none")
+    for verb in (dvc_like.fetch, dvc_like.push):
+        with pytest.raises(UsageError, match="nothing that is tracked matches"):
+            verb(copy.project, Selection((here,), glob=True))
+    with pytest.raises(BadTree, match=r"data\.meta"):
+        dvc_like.pull(copy.project, Selection((here,), glob=True))
+    with pytest.raises(UsageError, match="nothing that is tracked matches"):
+        dvc_like.drop(copy.project, [here], glob=True)
+    with pytest.raises(UsageError, match="nothing that is tracked matches"):
+        dvc_like.status(copy.project, (here,), glob=True)
+    dvc_like.fetch(copy.project, Selection(profile="few"))
+    dvc_like.status(copy.project, profile="few")
+    with pytest.raises(BadTree):
+        dvc_like.checkout(copy.project, profile="few")
+    assert dvc_like.drop(copy.project, [str(copy / "data")]).files == []
 
 
 def test_status_ends_where_a_part_of_it_is_here(place: Place) -> None:

@@ -8,6 +8,7 @@ cloud.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.servers.drive import DriveServer
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("how-to", "remotes")
@@ -119,10 +121,27 @@ def test_readme_tutorial_runs(tmp_path: Path) -> None:
     assert run(script, tmp_path, tmp_path / "bin")[-2] == "first version\n"
 
 
-def test_example_script_runs(tmp_path: Path) -> None:
-    script = ROOT / "examples/tutorial/run.sh"
+@pytest.mark.parametrize(
+    ("name", "last"), [("tutorial", "The first version is back."), ("git-hooks", "Everything is as it was.")]
+)
+def test_example_script_runs(tmp_path: Path, name: str, last: str) -> None:
+    script = ROOT / f"examples/{name}/run.sh"
     (printed, _) = run([Step(1, f'sh "{script}"\n', None)], tmp_path, tmp_path / "bin")
-    assert printed.endswith("The first version is back.\n")
+    assert printed.endswith(f"{last}\n")
+
+
+def test_example_script_runs_on_drive(tmp_path: Path, drive_server: DriveServer, home: Path) -> None:
+    folder = drive_server.folder("tutorial")
+    (home / "no-global-config").write_text(f'[remote "storage"]\n\tendpointurl = {drive_server.url}\n')
+    (home / "login.json").write_text(json.dumps(drive_server.authorized_user()))
+    script = ROOT / "examples/gdrive-tutorial/run.sh"
+    address = f"https://drive.google.com/drive/folders/{folder}?usp=sharing"
+    environment = f'export DVC_LIKE_GDRIVE_CREDENTIALS="{home}/login.json"\n'
+    (printed, _) = run([Step(1, f'{environment}sh "{script}" "{address}"\n', None)], tmp_path, tmp_path / "bin")
+    assert printed.endswith("The first version is back. On Drive lie data/demo.*.txt, both versions.\n")
+    versions = {one["name"]: drive_server.content(one["id"]) for one in drive_server.files() if "demo." in one["name"]}
+    assert all(re.fullmatch(r"demo\.[0-9a-f]{8}\.txt", name) for name in versions)
+    assert sorted(versions.values()) == [b"first version\n", b"second version\n"]
 
 
 # ------------------------------------------------------------------------------ this file's own rules

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from dvc_like import config
 from dvc_like import digest as digests
 from dvc_like.config import Config
 from dvc_like.meta import file, tree
+from dvc_like.ops import _record
 from dvc_like.ops._store import read_description
 from dvc_like.paths import RelPath
 from dvc_like.remote import pack, packs, refs
+from dvc_like.remote.gdrive import naming, stored
 from dvc_like.workspace import ignore
 
 PAGE = Path(__file__).parents[2] / "docs" / "format.md"
@@ -32,16 +35,8 @@ def of(language: str) -> list[object]:
 
 
 def test_every_example_is_of_a_kind_that_is_tested_here() -> None:
-    assert {language for _, language, _ in examples()} == {
-        "yaml",
-        "tree",
-        "json",
-        "ini",
-        "idx",
-        "refs",
-        "condemned",
-        "rules",
-    }
+    known = {"yaml", "tree", "json", "ini", "idx", "refs", "condemned", "rules", "undo", "login", "drive"}
+    assert {language for _, language, _ in examples()} == known
 
 
 def test_no_fence_is_left_open() -> None:
@@ -119,10 +114,36 @@ def test_a_list_of_what_is_condemned_is_read_and_written_the_same(text: str) -> 
     assert packs.encode_condemned(condemned.written, condemned.names) == text.encode()
 
 
+@pytest.mark.parametrize("text", of("undo"))
+def test_a_record_of_undo_is_read_and_written_the_same(text: str) -> None:
+    record = _record.decode(text.encode(), 7)
+    assert {place is not None and place.is_folder for place in record.places.values()} == {True, False}
+    assert _record.encode(record) == text.encode()
+    assert record.name == "00000007.undo"
+
+
+@pytest.mark.parametrize("text", of("login"))
+def test_a_login_is_read_and_written_the_same(text: str) -> None:
+    login = stored.decode(text, "example")
+    assert stored.encode(login) == text.encode()
+    assert login.path.endswith("credentials/gdrive/123456789012-k3v9-default.json")
+
+
 @pytest.mark.parametrize("text", of("ini"))
 def test_a_configuration_may_be_tracked_and_is_what_editing_makes(text: str, tmp_path: Path) -> None:
     (tmp_path / "config").write_text(text)
     values = Config({"project": str(tmp_path / "config")}).values
     assert values
-    config.edit(str(tmp_path / "made"), {value.name: value.text for value in values})
+    for value in values:
+        config.edit(str(tmp_path / "made"), {value.name: value.text}, add=value.name.startswith("profile."))
     assert (tmp_path / "made").read_text() == text
+
+
+@pytest.mark.parametrize("text", of("drive"))
+def test_a_file_on_drive_is_found_and_looks_as_described(text: str) -> None:
+    file = json.loads(text)
+    key = naming.key_of(file["properties"])
+    assert file["properties"] == naming.properties_of(file["properties"]["dl-store"], key)
+    look = naming.look_of(key, file["description"].partition(" ")[0])
+    assert (look.name, look.mime, look.description) == (file["name"], file["mimeType"], file["description"])
+    assert look.folder == "data"

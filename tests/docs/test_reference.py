@@ -24,13 +24,14 @@ from typing import Any, NamedTuple
 
 import click
 import pytest
+from tests.servers.drive import DriveServer
 
 import dvc_like
-from dvc_like import config, errors
+from dvc_like import config, config_keys, errors
 from dvc_like.cache.place import DEFAULT_TYPES
 from dvc_like.cli import shell
 from dvc_like.cli.table import COMMANDS
-from dvc_like.ops import _store
+from dvc_like.ops import _commit_check, _store
 from dvc_like.ops.settings import split
 from dvc_like.progress import SILENT
 from dvc_like.remote import base, registry
@@ -195,8 +196,8 @@ def test_the_tree_in_the_source_is_whole() -> None:
 def settings() -> dict[str, str]:
     """Return every setting as the page writes it, and whether the tracked file may hold it."""
     return {
-        f"{section}.NAME.{key}" if section == "remote" else f"{section}.{key}": _may_be_tracked(found)
-        for section, keys in config._KEYS.items()
+        f"{section}.NAME.{key}" if section in config.NAMED else f"{section}.{key}": _may_be_tracked(found)
+        for section, keys in config_keys.KEYS.items()
         for key, found in keys.items()
     }
 
@@ -223,6 +224,7 @@ def test_defaults_are_those_of_the_code(tmp_path: Path, monkeypatch: pytest.Monk
     assert listed["cache.dir"] == os.path.relpath(project.cache_dir, project.root).replace(os.sep, "/")
     assert tuple(listed["cache.type"].split(",")) == DEFAULT_TYPES
     assert float(listed["gc.grace"]) == config.GRACE
+    assert float(listed["hooks.largefile"]) == _commit_check.LARGE
     assert (listed["core.autostage"] == "true") == project.config.flag("core.autostage")
 
     seen: dict[str, Any] = {}
@@ -296,6 +298,7 @@ FITS: dict[str, Callable[[Any], bool]] = {
     "boolean": lambda value: isinstance(value, bool),
     "boolean or null": lambda value: value is None or isinstance(value, bool),
     "list of strings": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "map": lambda value: isinstance(value, dict),
     "map or null": lambda value: value is None or isinstance(value, dict),
 }
@@ -347,7 +350,7 @@ def keep_gc() -> Iterator[None]:
 
 
 @pytest.fixture
-def printed(repo: Path, keep_gc: None) -> Printed:
+def printed(repo: Path, keep_gc: None, drive_server: DriveServer) -> Printed:
     """What every command prints, one after the other."""
     found: Printed = {}
 
@@ -365,6 +368,11 @@ def printed(repo: Path, keep_gc: None) -> Printed:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
+    def commit(message: str) -> str:
+        for words in (["add", "-A"], ["commit", "-q", "--no-verify", "-m", message]):
+            subprocess.run(["git", *words], check=True)
+        return subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
     run("init")
     write("data/frames/day1/a.txt", "one\n")
     write("data/frames/day2/b.txt", "two\n")
@@ -376,7 +384,15 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     run("ls", "data/frames")
     run("du")
     run("checkout", code=5)
+    base = (repo / "data/frames.meta").read_text()
     run("commit")
+    write("base", base)
+    write("ours", (repo / "data/frames.meta").read_text())
+    write("data/frames/day1/a.txt", "changed otherwise\n")
+    run("commit")
+    write("theirs", (repo / "data/frames.meta").read_text())
+    run("git-merge", "base", "ours", "theirs", "data/frames.meta", code=1)
+    run("git-textconv", "ours")
     run("remote", "add", "-d", "storage", "../storage")
     run("remote", "list")
     run("remote", "modify", "storage", "jobs", "2")
@@ -385,12 +401,25 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     run("remote", "remove", "another")
     run("remote", "default")
     run("remote", "test")
+    run("remote", "add", "drive", "gdrive://root")
+    run("remote", "modify", "--local", "drive", "endpointurl", drive_server.url)
+    write("../login.json", json.dumps(drive_server.authorized_user()))
+    run("remote", "login", "drive", "--token-from", "../login.json")
+    run("remote", "whoami", "drive")
+    run("remote", "logout", "drive")
+    run("remote", "remove", "drive")
     run("status", "--cloud")
+    for words in (("add", "-A"), ("commit", "-q", "-m", "state")):
+        subprocess.run(["git", *words], check=True)
+    run("verify", "--pushed", code=10)
     run("push")
     run("status", "--cloud")
     write("model.bin", "another\n")
     run("commit", "model.bin")
     run("push")
+    run("drop", "model.bin")
+    run("undo", variant="Undoing")
+    run("undo", "--list", variant="Listing")
     run("gc", "--workspace", "--cloud", "--grace", "0", "--force", variant="Collecting")
     (repo / "data/frames/day1/a.txt").unlink()
     run("checkout")
@@ -407,6 +436,14 @@ def printed(repo: Path, keep_gc: None) -> Printed:
     run("config", "core.autostage", "true", variant="Setting one")
     run("config", "--list", variant="Listing them")
     run("root")
+    run("install")
+    main = commit("all")
+    write("model.bin", "newer\n")
+    run("git-hook", "pre-commit", "--warn")
+    run("git-hook", "pre-commit", code=10)
+    run("commit")
+    run("git-hook", "post-checkout", main, commit("newer"), "1")
+    run("uninstall")
     write(".dvc-likeignore", "*.tmp\n")
     run("check-ignore", "x.tmp", "y")
     for words in (("add", "-A"), ("commit", "-q", "-m", "all")):

@@ -1,4 +1,4 @@
-"""Fixtures: S3 servers over http and https, fresh buckets on them, and the proxy that breaks requests.
+"""Fixtures: S3 servers over http and https, fresh buckets on them, the proxy that breaks requests, and a Drive.
 
 Nothing is started before a test asks for it. The workers of one run share the servers. What cannot be had is skipped,
 naming what is missing.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 from . import rclone, swift
 from .certificate import Certificate, make_certificate
+from .drive import DriveServer
 from .proxy import Proxy
 from .s3 import Bucket, S3Server
 from .tools import Missing
@@ -108,3 +110,37 @@ def proxy_to() -> Iterator[Callable[..., Proxy]]:
             return stack.enter_context(Proxy(server.endpoint, **options))
 
         yield make
+
+
+@pytest.fixture
+def drive_server() -> Iterator[DriveServer]:
+    """An empty Drive of this test's own. The test fails when a request was not what the API takes.
+
+    A test that wants one to be refused clears `drive_server.violations` itself.
+    """
+    pytest.importorskip("googleapiclient", reason="google-api-python-client is not installed (extra gdrive)")
+    with DriveServer() as server:
+        yield server
+    if server.violations:
+        pytest.fail("not what the Drive API takes:\n" + "\n".join(server.violations), pytrace=False)
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let the pace of Drive's driver cost no time in this process: its clock runs on by what it sleeps, told here."""
+    from dvc_like.remote.gdrive import pace
+
+    slept: list[float] = []
+    ahead = 0.0
+
+    def now() -> float:
+        return time.monotonic() + ahead
+
+    def sleep_until(moment: float) -> None:
+        nonlocal ahead
+        slept.append(max(0.0, moment - now()))
+        ahead = max(ahead, moment - time.monotonic())
+
+    monkeypatch.setattr(pace, "sleep_until", sleep_until)
+    monkeypatch.setattr(pace, "now", now)
+    return slept

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dvc_like.errors import DvcLikeError, UsageError
-from dvc_like.git import Git
+from dvc_like.git import Git, commit_index
 
 Run = Callable[..., str]
 SUFFIX = ".meta"
@@ -451,3 +451,49 @@ def test_pathspec_settings_of_the_environment_change_nothing(
         assert find(repo).tracked(["d.meta", "D.meta"]) == ["d.meta"], name
         assert dict(find(repo).metas_at(head, SUFFIX)) == {"d.meta": b"one"}, name
         monkeypatch.delenv(name)
+
+
+def test_what_points_to_another_repository_changes_nothing(
+    repo: Path, git: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = commit(git, repo, {"d.meta": "one"})
+    other = tmp_path / "other"
+    git("init", "-q", str(other))
+    for name, value in {
+        "GIT_DIR": f"{other}/.git",
+        "GIT_WORK_TREE": str(other),
+        "GIT_COMMON_DIR": f"{other}/.git",
+        "GIT_OBJECT_DIRECTORY": f"{other}/.git/objects",
+        "GIT_INDEX_FILE": f"{other}/.git/index",
+        "GIT_PREFIX": "sub/",
+    }.items():
+        monkeypatch.setenv(name, value)
+    found = find(repo)
+    assert found.tracked(["d.meta"]) == ["d.meta"]
+    assert dict(found.metas_at(head, SUFFIX)) == {"d.meta": b"one"}
+    assert history(repo) == {("d.meta", "one")}
+    found.stage(["d.meta"])
+    assert not (other / ".git/index").exists()
+
+
+def test_the_index_of_the_commit_that_is_made_is_used(
+    repo: Path, git: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(git, repo, {"d.meta": "one"})
+    shutil.copy(repo / ".git/index", repo / ".git/next-index-1.lock")
+    git("rm", "-q", "--cached", "d.meta", cwd=repo)
+    assert find(repo).tracked(["d.meta"]) == []
+    monkeypatch.setenv("GIT_INDEX_FILE", ".git/next-index-1.lock")  # as Git sets it for its hooks
+    assert commit_index(find(repo)) == str(repo / ".git/next-index-1.lock")
+    assert find(repo).tracked(["d.meta"]) == ["d.meta"]
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "elsewhere"))
+    assert commit_index(find(repo)) == ""
+
+
+def test_the_versions_of_a_range(repo: Path, git: Run) -> None:
+    first = commit(git, repo, {"d.meta": "one", "e.meta": "old"})
+    commit(git, repo, {"d.meta": "two"})
+    commit(git, repo, {"d.meta": "three", "code.py": "x"})
+    found = list(find(repo).metas_in_range(["HEAD", "--not", first], SUFFIX))
+    assert sorted(found) == [("d.meta", b"three"), ("d.meta", b"two")]
+    assert list(find(repo).metas_in_range([first, "--not", "HEAD"], SUFFIX)) == []

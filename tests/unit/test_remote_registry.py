@@ -160,13 +160,12 @@ def test_the_same_plug_in_found_twice_is_one(monkeypatch: pytest.MonkeyPatch) ->
     assert open_backend("xy://", {"colour": "red"}, "/")
 
 
-@pytest.mark.parametrize(("scheme", "why"), [("gdrive", "no driver"), ("sssh", "nothing installed")])
-def test_a_scheme_nobody_serves(monkeypatch: pytest.MonkeyPatch, scheme: str, why: str) -> None:
+def test_a_scheme_nobody_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     plug_in(monkeypatch, ("zz", "plug_in_of_the_test:make"))
     with pytest.raises(RemoteError) as raised:
-        open_backend(f"{scheme}://bucket", {}, "/")
-    assert f"{scheme}://" in raised.value.message
-    assert why in raised.value.message
+        open_backend("sssh://bucket", {}, "/")
+    assert "sssh://" in raised.value.message
+    assert "nothing installed" in raised.value.message
     assert "dvc_like.backends" in raised.value.hint
     for known in ("a folder", "file://", "memory://", "zz://"):
         assert known in raised.value.hint

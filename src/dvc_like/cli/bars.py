@@ -5,6 +5,7 @@ Owns the `Progress` that draws. The rich package is loaded only when a bar is re
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -24,7 +25,8 @@ class Bars:
     """Draws on stderr, from a thread of its own: work that says nothing for a while is seen to be alive."""
 
     def __init__(self) -> None:
-        self.terminal = sys.stderr.isatty()
+        # A CI service may give a job a terminal that nobody looks at while it runs: its log wants lines.
+        self.terminal = sys.stderr.isatty() and os.environ.get("CI", "").lower() in ("", "0", "false")
         self._mutex = threading.Lock()
         self._open: set[_Task] = set()
         self._running = False

@@ -10,6 +10,7 @@ from ..project import Project
 from .command import command as make_command
 from .command import pass_console
 from .console import Console
+from .transfer import choice_options
 from .words import plural
 
 _MAX_SHOWN = 20
@@ -21,9 +22,11 @@ _MAX_SHOWN = 20
     git checkout v1 && dvc-like checkout
     dvc-like checkout data/labels
     dvc-like checkout --force data/
+    dvc-like checkout --glob "data/**/*.jpg"
     """,
 )
 @click.argument("targets", nargs=-1)
+@choice_options
 @click.option("-f", "--force", is_flag=True, help="Overwrite unsaved changes.")
 @click.option("--relink", is_flag=True, help="Place every file again, to apply another cache.type.")
 @click.option("--allow-missing", is_flag=True, help="Be content with what the cache has.")
@@ -33,6 +36,8 @@ _MAX_SHOWN = 20
 def command(
     console: Console,
     targets: tuple[str, ...],
+    glob: bool,
+    profile: str,
     force: bool,
     relink: bool,
     allow_missing: bool,
@@ -46,7 +51,14 @@ def command(
     """
     del recursive
     done = checkout(
-        Project.find(), targets, force=force, relink=relink, allow_missing=allow_missing, progress=console.progress
+        Project.find(),
+        targets,
+        glob=glob,
+        profile=profile,
+        force=force,
+        relink=relink,
+        allow_missing=allow_missing,
+        progress=console.progress,
     )
     console.document("checkout", as_json(done))
     report(console, done, summary=summary)

@@ -19,11 +19,13 @@ from .console import Console
     dvc-like config --local cache.type hardlink,copy
     dvc-like config --list --show-origin
     dvc-like config --unset core.remote
+    dvc-like config --add profile.ci.exclude "**/*.raw"
     """,
 )
 @click.argument("name", required=False)
 @click.argument("value", required=False)
 @click.option("-u", "--unset", is_flag=True, help="Remove the setting.")
+@click.option("--add", is_flag=True, help="Keep the values that a setting of a profile has, and add this one.")
 @click.option("-l", "--list", "list_all", is_flag=True, help="List all settings.")
 @click.option("--show-origin", is_flag=True, help="Show the file a setting comes from.")
 @level_option
@@ -33,6 +35,7 @@ def command(
     name: str | None,
     value: str | None,
     unset: bool,
+    add: bool,
     list_all: bool,
     show_origin: bool,
     level: str | None,
@@ -58,13 +61,15 @@ def command(
     if name is None:
         raise click.UsageError("name a setting, or give --list")
     setting = split(name)
+    if add and value is None:
+        raise click.UsageError("--add needs a VALUE")
     if unset or value is not None:
         if unset and value is not None:
             raise click.UsageError("--unset takes no VALUE")
         level = level or "project"
         if level not in config.files:
             raise NoProject("there is no project here for this level", hint="Add --global, or run `dvc-like init`.")
-        set_setting(config, setting, None if unset else value, level=level)
+        set_setting(config, setting, None if unset else value, level=level, add=add)
         console.document("config", {"name": setting, "value": value})
         return
     found = config.find(setting, level)

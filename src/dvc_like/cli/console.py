@@ -83,7 +83,16 @@ class Console:
                     }
                 },
             )
-        click.echo(click.style("error: ", fg="red", bold=True) + show_line(error.message), err=True, color=self._colour)
+        self._show(click.style("error: ", fg="red", bold=True), error)
+        return error.exit_code
+
+    def warn(self, error: DvcLikeError) -> None:
+        """Tell on stderr what went another way than it should, though nothing failed."""
+        if not self.quiet:
+            self._show(click.style("warning: ", fg="yellow", bold=True), error)
+
+    def _show(self, label: str, error: DvcLikeError) -> None:
+        click.echo(label + show_line(error.message), err=True, color=self._colour)
         shown = error.details if self.verbose else error.details[:_MAX_DETAILS]
         for line in shown:
             click.echo(f"  {show_line(line)}", err=True)
@@ -91,7 +100,6 @@ class Console:
             click.echo(f"  ... and {len(error.details) - len(shown)} more (-v shows all)", err=True)
         if error.hint:
             click.echo(click.style("hint: ", fg="yellow") + show_line(error.hint), err=True, color=self._colour)
-        return error.exit_code
 
     def interrupted(self) -> None:
         """Say that the user stopped it."""

@@ -1,8 +1,12 @@
-"""The entry point. Answers `--version` itself, since nothing is quicker than loading nothing."""
+"""The entry point. Answers `--version` itself, since nothing is quicker than loading nothing.
+
+And lets Git's hooks go when they have nothing to do: they run at every switch and rebase, and must not be felt.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 
@@ -18,12 +22,26 @@ def main(arguments: list[str] | None = None) -> int:
         return complete(os.environ["_DVC_LIKE_COMPLETE"])
     if words in (["--version"], ["-V"]):
         return _print_version()
+    if words[:1] == ["git-hook"]:
+        from ..ops._hook_events import is_idle
+
+        if is_idle(words[1:], _told(words[1:])):
+            return 0
     from .shell import run
 
     code = run(words)
     if code == 130 and arguments is None:
         _leave(code)
     return code
+
+
+def _told(words: list[str]) -> bytes:
+    """Return what Git tells a hook on its input; whoever comes later can read it again."""
+    if words[:1] != ["pre-push"] or sys.stdin is None or sys.stdin.isatty():
+        return b""
+    data = sys.stdin.buffer.read()
+    sys.stdin = io.TextIOWrapper(io.BytesIO(data))
+    return data
 
 
 def _leave(code: int) -> None:

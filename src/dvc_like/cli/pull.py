@@ -20,6 +20,8 @@ from .transfer import transfer_options
     dvc-like pull
     dvc-like pull data/train -r storage -j 16
     dvc-like pull data/images/cat.jpg
+    dvc-like pull --glob "data/**/*.jpg"
+    dvc-like pull --profile ci
     """,
 )
 @transfer_options

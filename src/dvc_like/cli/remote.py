@@ -12,6 +12,7 @@ from ..project import Project
 from .command import COMMON, CONTEXT, level_option, pass_console
 from .command import command as make_command
 from .console import Console
+from .login import login, logout, whoami
 
 
 @click.group(
@@ -23,7 +24,7 @@ from .console import Console
 def command() -> None:
     """Name the places where data goes.
 
-    Only records settings, and contacts nothing, but for `remote test`.
+    Only records settings, and contacts nothing, but for test, login, logout and whoami.
     """
 
 
@@ -174,5 +175,5 @@ def test(console: Console, name: str | None) -> None:
     )
 
 
-for _made in (add, list_remotes, modify, remove, rename, default_remote, test):
+for _made in (add, list_remotes, modify, remove, rename, default_remote, test, login, logout, whoami):
     command.add_command(_made)

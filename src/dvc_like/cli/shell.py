@@ -19,7 +19,7 @@ from .._version import VERSION
 from ..errors import DvcLikeError
 from .command import COMMON, CONTEXT
 from .console import Console
-from .table import COMMANDS
+from .table import COMMANDS, HIDDEN
 
 _EPILOG = """\b
 Examples:
@@ -52,7 +52,7 @@ class CommandGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table, without loading any."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, help_line) for name, (_, help_line) in COMMANDS.items()])
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items() if name not in HIDDEN])
 
 
 @click.group(cls=CommandGroup, name="dvc-like", epilog=_EPILOG, context_settings=CONTEXT, params=[*COMMON])

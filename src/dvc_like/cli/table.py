@@ -25,10 +25,21 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "remote": ("dvc_like.cli.remote:command", "Name the places where data goes."),
     "config": ("dvc_like.cli.config:command", "Read and change settings."),
     "cache": ("dvc_like.cli.cache:command", "Say where the objects on this machine lie."),
+    "drop": ("dvc_like.cli.drop:command", "Free the disk of what a remote is proved to have."),
+    "undo": ("dvc_like.cli.undo:command", "Take back the last command, data and meta files."),
     "gc": ("dvc_like.cli.gc:command", "Free the cache of what nothing needs."),
     "fsck": ("dvc_like.cli.fsck:command", "Check, and with --repair mend, the cache."),
     "doctor": ("dvc_like.cli.doctor:command", "Show what this is made of, and what is wrong."),
     "completion": ("dvc_like.cli.completion:command", "Print the completion script of a shell."),
     "check-ignore": ("dvc_like.cli.check_ignore:command", "Show what .dvc-likeignore leaves out, and why."),
+    "verify": ("dvc_like.cli.verify:command", "Fail unless the data of revisions is all there."),
+    "install": ("dvc_like.cli.install:command", "Let Git hooks keep data and commits together."),
+    "uninstall": ("dvc_like.cli.uninstall:command", "Take the Git hooks away again."),
     "root": ("dvc_like.cli.root:command", "Print the project's root folder."),
+    "git-hook": ("dvc_like.cli.git_hook:command", "Do what a Git hook is for; Git runs it."),
+    "git-merge": ("dvc_like.cli.git_merge:command", "Merge meta files; Git runs it."),
+    "git-textconv": ("dvc_like.cli.git_textconv:command", "Show a meta file as a listing; Git runs it."),
 }
+
+#: Commands that are for Git to run: `--help` does not list them.
+HIDDEN = frozenset({"git-hook", "git-merge", "git-textconv"})

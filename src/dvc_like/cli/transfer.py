@@ -1,4 +1,4 @@
-"""What `fetch`, `pull` and `push` share: their options, and the selection those make."""
+"""What verbs over targets share: patterns and profiles; and the other options of `fetch`, `pull` and `push`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,17 @@ import click
 
 from ..ops._tracked import Selection
 
+_CHOICE = (
+    click.option(
+        "--glob", is_flag=True, help="TARGETS are patterns over all that is tracked; ** reaches into folders."
+    ),
+    click.option(
+        "--profile", default="", metavar="NAME", help="Leave out what this profile does not ask for and is not here."
+    ),
+)
 _OPTIONS = (
     click.argument("targets", nargs=-1),
+    *_CHOICE,
     click.option("-r", "--remote", metavar="NAME", help="The remote to use instead of the default."),
     click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Requests in flight at once."),
     click.option("-a", "--all-branches", is_flag=True, help="Also what the tips of all branches need."),
@@ -22,6 +31,14 @@ _OPTIONS = (
 )
 
 
+def choice_options(function: Any) -> Any:
+    """Add patterns and profiles; the function gets `glob` and `profile`."""
+    found = function
+    for option in reversed(_CHOICE):
+        found = option(found)
+    return found
+
+
 def transfer_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add which remote, how many requests and which revisions; the function gets `wanted`, `remote` and `jobs`."""
 
@@ -29,6 +46,8 @@ def transfer_options(function: Callable[..., None]) -> Callable[..., None]:
     def with_selection(
         *arguments: Any,
         targets: tuple[str, ...],
+        glob: bool,
+        profile: str,
         revisions: tuple[str, ...],
         all_branches: bool,
         all_tags: bool,
@@ -37,7 +56,7 @@ def transfer_options(function: Callable[..., None]) -> Callable[..., None]:
         **options: Any,
     ) -> None:
         del recursive
-        wanted = Selection(targets, revisions, all_branches, all_tags, all_commits)
+        wanted = Selection(targets, revisions, all_branches, all_tags, all_commits, glob, profile)
         function(*arguments, wanted=wanted, **options)
 
     made: Callable[..., None] = with_selection

@@ -17,14 +17,14 @@ from ..cache.place import Placer
 from ..digest import Digest
 from ..fsutil import NO_SIGNATURE, Dir, is_young, signature, temp_name, untrusted
 from ..meta.tree import EXECUTABLE, FOLDER, LINK, Entry
-from ..paths import RelPath, is_below, join
+from ..paths import RelPath, join
 from ..progress import Task
-from ..workspace.index import Present, Row, make_row
+from ..workspace.index import MIXED, Present, Row, make_row
 from ..workspace.leftovers import remove_flat, sweep
 from ..workspace.scan import Folder
 from ._guard import Guard
 from ._session import Session
-from ._tracked import Target
+from ._tracked import Target, Wanted
 from ._trees import Pair, root_entry
 
 #: What a rename says when something stands where a new folder was to appear.
@@ -55,7 +55,7 @@ class Applier:
         self._task = task
         self._rows: dict[str, Row | None] = {}
         self._plans: dict[RelPath, FolderPlan] = {}
-        self._inside = RelPath("")
+        self._wanted: Wanted | None = None
         self.created: list[RelPath] = []
         self.replaced: list[RelPath] = []
         self.removed: list[RelPath] = []
@@ -68,8 +68,7 @@ class Applier:
 
     def run(
         self,
-        target: Target,
-        inside: RelPath,
+        wanted: Wanted,
         seen: Folder,
         plans: dict[RelPath, FolderPlan],
         other: Folder | None = None,
@@ -77,7 +76,8 @@ class Applier:
         """Carry out the plan of one target; `other` is the folder that gives way to a single file."""
         if not plans:
             return
-        self._plans, self._inside = plans, inside
+        self._plans, self._wanted = plans, wanted
+        target = wanted.target
         for plan in plans.values():
             self._task.expect(files=len(plan.place), size=sum(entry.data_size for entry in plan.place))
         entry = root_entry(target.path, target.meta)
@@ -95,7 +95,7 @@ class Applier:
 
     def remove(self, parent: Dir, path: RelPath, seen: Folder, plans: dict[RelPath, FolderPlan]) -> None:
         """Remove a folder that no meta file describes any more, as far as its plan says it is safe."""
-        self._plans, self._inside = plans, path
+        self._plans, self._wanted = plans, None
         self.vanish(parent, path, seen)
 
     def remove_file(self, parent: Dir, path: RelPath, judged: bytes) -> None:
@@ -113,6 +113,10 @@ class Applier:
                 self._session.index.drop(path)
             else:
                 self._session.index.put(path, without_racy(row, now))
+
+    def _asks(self, path: RelPath) -> bool:
+        """Tell whether something of the target in hand is asked for; without one, all is."""
+        return self._wanted is None or self._wanted.asks(path)
 
     def _file(self, parent: Dir, target: Target, entry: Entry) -> None:
         plan = self._plans[paths.parent(target.path)]
@@ -222,22 +226,33 @@ class Applier:
     def _remove_folders(self, here: Dir, path: RelPath, plan: FolderPlan, seen: Folder) -> None:
         for name, child in seen.folders.items():
             entry = plan.pair.entries.get(name)
-            if (entry is None or entry.kind != FOLDER) and is_below(join(path, name), self._inside):
+            if entry is not None and entry.kind == FOLDER:
+                continue
+            if self._wanted is None or self._wanted.enters(join(path, name)):
                 self.vanish(here, join(path, name), child)
 
-    def vanish(self, parent: Dir, path: RelPath, seen: Folder) -> None:
-        """Remove the tracked files of a folder that the version no longer has, and the folder if it is empty then."""
+    def vanish(self, parent: Dir, path: RelPath, seen: Folder) -> bool:
+        """Remove the tracked files of a folder that the version no longer has, and the folder if it is empty then.
+
+        Returns whether it still holds tracked files: patterns did not ask for them.
+        """
         plan = self._plans.get(path)
         name = path.rpartition("/")[2]
         with parent.sub(name) as here:
             if plan is not None:
                 self._remove_files(here, path, plan)
-            for below_name, below in seen.folders.items():
-                self.vanish(here, join(path, below_name), below)
-        if seen.row is not None or seen.clean:
+            kept = [one for one, below in seen.folders.items() if self.vanish(here, join(path, one), below)]
+        row, goes = seen.row, plan.unlink if plan is not None else ()
+        left = {one: of for one, of in row.present().items() if one in seen.same and one not in goes} if row else {}
+        if row is not None and (left or kept):
+            total = (row.tree, row.size, row.files)
+            self._rows[path] = make_row(total, left, kept, absent=row.absent % MIXED + MIXED, stored=row.stored)
+            return True
+        if row is not None or seen.clean:
             with contextlib.suppress(OSError):  # not empty: it holds what was never added
                 parent.rmdir(name)
             self._rows[path] = None
+        return False
 
     def _record(
         self,
@@ -252,16 +267,13 @@ class Applier:
         row = seen.row if seen is not None else None
         for name in plan.pair.entries:
             # Deleted by the user and not asked for now: it stays deleted, which is not "never checked out".
-            if (
-                row is not None
-                and name in row.names
-                and name not in present
-                and not is_below(join(path, name), self._inside)
-            ):
+            if row is not None and name in row.names and name not in present and not self._asks(join(path, name)):
                 old = row.present()[name]
                 if old.value == plan.pair.entries[name].value:
                     present[name] = old._replace(signature=NO_SIGNATURE) if name in (seen.gone if seen else ()) else old
         absent = sum(e.files for e in plan.pair.entries.values() if e.name not in present and e.name not in there)
+        if not all(self._agrees(join(path, name), plan.pair.entries[name], seen) for name in there):
+            absent += MIXED  # only a part was asked for, and the rest is of another version
         # A stamp promises that these names are all there are: a file the user put there must not be hidden by it.
         stamp = signature(here.status())
         if {one.name for one in here.entries()} != {*present, *there}:
@@ -270,6 +282,15 @@ class Applier:
         stored = known.issuperset(plan.keep)  # what was only compared was not seen in the cache
         total = (entry.value, entry.size, entry.files)
         self._rows[path] = make_row(total, present, there, absent=absent, stored=stored, stamp=stamp)
+
+    def _agrees(self, path: RelPath, entry: Entry, above: Folder | None) -> bool:
+        """Tell whether a subfolder's row is of the very tree its entry names."""
+        if path in self._rows:
+            row = self._rows[path]
+        else:
+            below = above.folders.get(entry.name) if above is not None else None
+            row = below.row if below is not None else None
+        return row is None or (row.tree == entry.value and row.absent < MIXED)
 
 
 def without_racy(row: Row, now: int) -> Row:

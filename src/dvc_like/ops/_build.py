@@ -21,7 +21,7 @@ from ..fsutil import NO_SIGNATURE, READ_USER, Dir, is_racy, signature, untrusted
 from ..meta.tree import EXECUTABLE, FILE, FOLDER, LINK, Entry, encode, link_stays_inside
 from ..paths import RelPath, join, show
 from ..progress import Task
-from ..workspace.index import Present, Row, make_row
+from ..workspace.index import MIXED, Present, Row, make_row
 from ..workspace.scan import Folder, changing, file_kind, refuse_special, trusted_signature
 from ._guard import Guard
 from ._session import Session
@@ -82,7 +82,8 @@ class Builder:
         row, name = seen.row, seen.path.rpartition("/")[2]
         distrust = distrust or self._force or row is None or not row.stored
         distrust = distrust or (row is not None and not self._cache.has_tree(parse(row.tree)))
-        if row is not None and seen.clean and not distrust and base in (None, row.tree) and self._is_listed(seen):
+        whole = row is not None and seen.clean and seen.absent < MIXED and base in (None, row.tree)
+        if row is not None and whole and not distrust and self._is_listed(seen):
             return Entry(name, FOLDER, row.size, row.tree, row.files)
         recorded = {} if distrust else self._recorded(seen, depth)
         known = set(row.names) | set(row.folders) if row is not None else set()
@@ -195,7 +196,9 @@ class Builder:
     ) -> None:
         row = self._rows.get(path) or self._session.index.get(path)
         if row is not None and row.tree != base:
-            return  # in step with another version: the next checkout sorts it out
+            # In step with another version, and what lies below is no longer: the next checkout sorts it out.
+            self._rows[path] = replace(row, absent=row.absent % MIXED + MIXED)
+            return
         present = row.present() if row is not None else {}
         folders = set(row.folders) if row is not None else set()
         name = changed if isinstance(changed, str) else changed.name
@@ -210,6 +213,7 @@ class Builder:
         absent = sum(
             entry.files for entry in entries.values() if entry.name not in present and entry.name not in folders
         )
+        absent += MIXED if row is not None and row.absent >= MIXED else 0
         self._rows[path] = make_row(total, present, folders, absent=absent, stored=row is None or row.stored)
 
     # ---------------------------------------------------------------- one file

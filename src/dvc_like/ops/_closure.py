@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..digest import Digest, file_ident, file_key, tree_key
 from ..errors import DvcLikeError, UsageError
 from ..meta.tree import FOLDER, LINK, Entry
-from ..paths import RelPath, is_below, join, show
+from ..paths import RelPath, join, show
 from ._tracked import Wanted
 from ._trees import Trees, check_totals, load, root_entry
 
@@ -39,11 +39,16 @@ class TreeNeed:
     digest: Digest
     path: RelPath
     depth: int
-    inside: RelPath
+    wanted: Wanted
     size: int
     files: int
     entries: list[Entry] | None = None
     whole: bool = True  # everything below is asked for, not only a part
+
+    @property
+    def entry(self) -> Entry:
+        """The tree as its parent would list it."""
+        return Entry(self.path.rpartition("/")[2], FOLDER, self.size, self.digest, self.files)
 
     @property
     def key(self) -> str:
@@ -86,18 +91,18 @@ def close_over(wanted: Iterable[Wanted], load_level: Loader) -> Closure:
     for one in wanted:
         entry = root_entry(one.target.path, one.target.meta)
         if entry.kind == FOLDER:
-            whole = one.inside == one.target.path
-            if not whole:
+            whole = one.asks_all(one.target.path)
+            if one.inside != one.target.path:
                 found.unknown.add(one.inside)
-            level.append(TreeNeed(entry.digest, one.target.path, 0, one.inside, entry.size, entry.files, whole=whole))
+            level.append(TreeNeed(entry.digest, one.target.path, 0, one, entry.size, entry.files, whole=whole))
         else:
             found.files.setdefault(entry.digest, _need(entry, one.target.path, single=True))
-    seen: set[tuple[Digest, bool, str, int]] = set()
+    seen: set[tuple[Digest, object, int]] = set()
     while level := [need for need in level if not _seen(need, seen)]:
         load_level(level)
         found.levels.append(level)
         # Where a listing could not be had, that is the failure; what it might hold is not unknown.
-        found.unknown -= {need.inside for need in level if need.entries is None}
+        found.unknown -= {need.wanted.inside for need in level if need.entries is None}
         level = [below for need in level for below in _below(need, found)]
     return found
 
@@ -107,7 +112,7 @@ def _all_below(need: TreeNeed, found: Closure) -> Iterator[TreeNeed]:
     files, prefix = found.files, f"{need.path}/" if need.path else ""
     for name, kind, size, value, count in need.entries or ():
         if kind == FOLDER:
-            yield TreeNeed(Digest(value), RelPath(prefix + name), need.depth + 1, need.inside, size, count)
+            yield TreeNeed(Digest(value), RelPath(prefix + name), need.depth + 1, need.wanted, size, count)
         elif kind != LINK and value not in files:
             digest = Digest(value)
             files[digest] = Need(digest, file_ident(digest), size, RelPath(prefix + name))
@@ -118,9 +123,11 @@ def _need(entry: Entry, path: RelPath, *, single: bool = False) -> Need:
     return Need(digest, file_ident(digest), entry.size, path, single)
 
 
-def _seen(need: TreeNeed, seen: set[tuple[Digest, bool, str, int]]) -> bool:
+def _seen(need: TreeNeed, seen: set[tuple[Digest, object, int]]) -> bool:
     # The depth counts: a relative link may be safe at one depth and lead out of the dataset at another.
-    mark = (need.digest, need.whole, "" if need.whole else need.inside, need.depth)
+    only = need.wanted.only
+    part = None if need.whole else (need.wanted.inside, only, only.mark(need.path) if only is not None else None)
+    mark = (need.digest, part, need.depth)
     if mark in seen:
         return True
     seen.add(mark)
@@ -133,14 +140,13 @@ def _below(need: TreeNeed, found: Closure) -> Iterator[TreeNeed]:
         return
     for entry in need.entries or ():
         path = join(need.path, entry.name)
-        if not (is_below(path, need.inside) or is_below(need.inside, path)):
-            continue
-        if path == need.inside:
+        if path == need.wanted.inside:
             found.unknown.discard(path)
         if entry.kind == FOLDER:
-            whole = is_below(path, need.inside)
-            yield TreeNeed(entry.digest, path, need.depth + 1, need.inside, entry.size, entry.files, whole=whole)
-        elif entry.kind != LINK:
+            if need.wanted.enters(path):
+                whole = need.wanted.asks_all(path)
+                yield TreeNeed(entry.digest, path, need.depth + 1, need.wanted, entry.size, entry.files, whole=whole)
+        elif entry.kind != LINK and need.wanted.asks(path):
             digest = Digest(entry.value)
             if digest not in found.files:
                 found.files[digest] = _need(entry, path)

@@ -15,7 +15,6 @@ import xxhash
 from ..digest import Digest
 from ..errors import DvcLikeError
 from ..fsutil import Dir
-from ..git import is_installed
 from ..project import Project
 from ..remote import refs
 from ..remote.refs import Ref, Root
@@ -32,7 +31,7 @@ def publish(session: Session, store: Store, seen: Seen, without: set[Digest]) ->
     file is another than the last time.
     """
     project = session.project
-    if project.git is not None and not is_installed():
+    if project.git is not None and not project.git.is_installed():
         session.progress.note("git is not installed: what this clone needs was not published on the remote")
         return
     here = [target for target in _workspaces(session) if target.meta.digest not in without]
@@ -45,7 +44,7 @@ def publish(session: Session, store: Store, seen: Seen, without: set[Digest]) ->
         return
     roots = frozenset(root_of(target) for target in _history(project) + here)
     ref = Ref(clone_name(project), now, frozenset(root for root in roots if root.digest not in without))
-    store.backend.put(key, refs.encode(ref))
+    store.backend.put(key, refs.encode(ref), label=f"{key.rpartition('/')[0]}/{ref.name}.txt")
     store.backend.flush()
     seen.record_token(key, f"{state}-{now}" if not without else "")
 

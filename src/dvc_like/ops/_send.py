@@ -14,7 +14,7 @@ from ..digest import file_ident, tree_ident
 from ..errors import CorruptData, DataMissing, DvcLikeError, RemoteUnavailable
 from ..paths import show
 from ..progress import Task
-from ..remote.pack import Builder, Deflater
+from ..remote.pack import TREES, Builder, Deflater
 from ..remote.packs import zip_key
 from ..remote.seen import Seen
 from ._closure import Need, TreeNeed
@@ -168,7 +168,7 @@ class Sender:
             if len(builder) and (builder.size + len(data) > PACK_SIZE + PACK_SIZE // 4 or not builder.fits(len(data))):
                 self._close(builder, batch)
                 builder, batch, coming = Builder(self._deflater), _Batch([]), set()
-            builder.add(ident, f".trees/{need.path}.tree", data)
+            builder.add(ident, f"{TREES}{need.path}.tree", data)
             batch.trees.append(need)
             coming.add(ident)
         self._close(builder, batch)

@@ -31,6 +31,7 @@ class Session:
     def __init__(self, project: Project, progress: Progress, stack: contextlib.ExitStack) -> None:
         self.project = project
         self.progress = progress
+        self.recorder: object | None = None  # of the command that runs: see `_journal`
         self._stack = stack
 
     @cached_property

@@ -19,7 +19,7 @@ from ._tracked import Wanted
 
 def count_settled(store: Store, seen: Seen, wanted: list[Wanted]) -> int | None:
     """Return how many files the targets have there, None when that is not known to be so still."""
-    if not store.is_near:
+    if not store.is_near or any(one.only is not None for one in wanted):
         return None
     first, *lines = seen.token(_name(wanted)).split("\n")
     files, _, version = first.partition(" ")
@@ -33,7 +33,7 @@ def count_settled(store: Store, seen: Seen, wanted: list[Wanted]) -> int | None:
 
 def settle(store: Store, seen: Seen, wanted: list[Wanted], relied: Iterable[str], files: int) -> None:
     """Remember what all the targets stand on; `files` is how many files that are."""
-    if not store.is_near:
+    if not store.is_near or any(one.only is not None for one in wanted):
         return
     names = list(relied)
     found = _tokens(store, names)

@@ -18,10 +18,10 @@ from ..meta.tree import FILE, FOLDER, LINK, Entry
 from ..paths import RelPath, join, parent, show
 from ..progress import Task
 from ..workspace.scan import Folder, file_kind, read_content
+from ._look import look
 from ._session import Session
 from ._tracked import Target
 from ._trees import Measure, load_entry, load_one, root_entry
-from .status import look
 
 _SPOILT = int.from_bytes(NO_SIGNATURE[:8], "little")
 

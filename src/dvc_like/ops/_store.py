@@ -10,9 +10,11 @@ import contextlib
 import io
 import json
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from ..config import check_remote_name
 from ..errors import BadTree, ConfigError, CorruptData, DvcLikeError, RemoteNotFound
@@ -63,7 +65,9 @@ class Store:
         if self.is_near:
             return self.backend.stat(keys)
         found: dict[str, Info] = {}
-        outcome = self.transfer(keys, lambda key: found.update(self.backend.stat([key])), at_once=1)
+        left, size = iter(keys), self.backend.capabilities.stat_at_once
+        some = iter(lambda: tuple(islice(left, size)), ())
+        outcome = self.transfer(some, lambda keys: found.update(self.backend.stat(keys)), at_once=1)
         if outcome.failures:
             raise outcome.failures[0][1]
         return found
@@ -100,7 +104,7 @@ def open_store(project: Project, name: str, *, jobs: int | None, create: bool, p
 
 def _open(project: Project, name: str, *, jobs: int | None, create: bool, progress: Progress) -> Store:
     options = project.config.remotes()[name]
-    try:
+    with of_remote(name):
         if jobs is not None:
             options = {**options, "jobs": str(jobs)}  # a driver that divides a transfer stays within it as well
         plain = open_backend(options["url"], options, project.root)
@@ -112,8 +116,21 @@ def _open(project: Project, name: str, *, jobs: int | None, create: bool, progre
         identity = _identify(backend, create=create)
         packs = Packs(backend, os.path.join(project.shared_tmp, "packs", identity))
         return Store(name, backend, max(1, jobs), identity, packs)
+
+
+@contextlib.contextmanager
+def of_remote(name: str) -> Iterator[None]:
+    """Let errors name the remote; where a driver's hint says NAME, it is this one."""
+    try:
+        yield
     except DvcLikeError as error:
-        raise type(error)(f"remote {name}: {error.message}", hint=error.hint, details=error.details) from None
+        hint = with_name(error.hint, name)
+        raise type(error)(f"remote {name}: {error.message}", hint=hint, details=error.details) from None
+
+
+def with_name(hint: str, name: str) -> str:
+    """Return a driver's hint, which says NAME for lack of a better one, as it is said of a remote."""
+    return re.sub(r"\bNAME\b", name, hint)
 
 
 def _identify(backend: Retrying, *, create: bool) -> str:

@@ -7,8 +7,9 @@ meaning of a path: a target, its meta file, a path inside a tracked folder, or a
 from __future__ import annotations
 
 import errno
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from ..git import Git
 from ..meta.file import MAX_SIZE, SUFFIX, Meta, parse
 from ..paths import RelPath, is_below, show
 from ..project import FOLDER, Project
+from ._scope import Scope, escape
 
 _CONFIG = f"{FOLDER}/config"
 
@@ -36,21 +38,55 @@ class Target(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A target, and the path inside it that was asked for (the target itself when all of it is)."""
+    """A target, and what of it is asked for: the path `inside` it (the target itself when all of it is), and of that
+    `only` what patterns match.
+    """
 
     target: Target
     inside: RelPath
+    only: Scope | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether the whole target is asked for."""
+        return self.inside == self.target.path and self.only is None
+
+    @property
+    def patterns(self) -> list[str]:
+        """What of the target is asked for, as patterns; none when that may be all of it."""
+        if self.only is not None and self.only.patterns:
+            return self.only.patterns
+        return [] if self.inside == self.target.path else [escape(self.inside)]
+
+    def asks(self, path: str) -> bool:
+        """Tell whether a file is asked for, or a folder as such."""
+        return is_below(path, self.inside) and (self.only is None or self.only.asks(path))
+
+    def asks_all(self, path: str) -> bool:
+        """Tell whether a folder and all that it can hold are asked for."""
+        return is_below(path, self.inside) and (self.only is None or self.only.asks_all(path))
+
+    def enters(self, path: str) -> bool:
+        """Tell whether something at or below a path may be asked for."""
+        near = is_below(path, self.inside) or is_below(self.inside, path)
+        return near and (self.only is None or self.only.asks(path) or self.only.enters(path))
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which targets of which revisions. Empty: every target of the workspace."""
+    """Which targets of which revisions. Empty: every target of the workspace.
+
+    With `glob` the targets are patterns over all that is tracked, present or not. A `profile` leaves out what that does
+    not ask for and is not here; where neither it nor a target is named, `core.profile` is meant.
+    """
 
     targets: tuple[str, ...] = ()
     revisions: tuple[str, ...] = ()
     all_branches: bool = False
     all_tags: bool = False
     all_commits: bool = False
+    glob: bool = False
+    profile: str = ""
 
     @property
     def has_revisions(self) -> bool:
@@ -247,6 +283,13 @@ def targets_at(project: Project, commit: str, failures: list[DvcLikeError]) -> d
     return found
 
 
+def workspaces(project: Project) -> set[str]:
+    """Return this project's folder in every Git worktree, also where that is not there."""
+    git = project.git
+    tops = git.worktrees() if git is not None else []
+    return {project.root, *(os.path.join(top, git.prefix) if git is not None and git.prefix else top for top in tops)}
+
+
 def at_revisions(project: Project, selection: Selection, failures: list[DvcLikeError] | None = None) -> list[Wanted]:
     """Return what a selection means in other revisions of the repository.
 
@@ -257,8 +300,15 @@ def at_revisions(project: Project, selection: Selection, failures: list[DvcLikeE
             "there is no Git here, so there are no other revisions", hint="Leave out -a, -T, -A and --rev."
         )
     named = tuple(project.relative(text) for text in selection.targets)
+    return in_versions(_versions(project.git, selection), named, failures)
+
+
+def in_versions(
+    versions: Iterable[tuple[str, bytes]], named: tuple[RelPath, ...] = (), failures: list[DvcLikeError] | None = None
+) -> list[Wanted]:
+    """Return what meta files, given by path and bytes, mean; `failures` as for `at_revisions`."""
     found: dict[tuple[str, str, str], Wanted] = {}
-    for path, data in _versions(project.git, selection):
+    for path, data in versions:
         if not is_ours(data):
             continue
         try:
@@ -294,17 +344,3 @@ def narrow(target: Target, named: tuple[RelPath, ...]) -> Iterator[Wanted]:
             yield Wanted(target, target.path)
         elif target.meta.is_folder and is_below(name, target.path):
             yield Wanted(target, name)
-
-
-def read_all_targets(project: Project, root: Dir, selection: Selection, failures: list[DvcLikeError]) -> list[Wanted]:
-    """Return the targets of the workspace, and of the revisions a selection asks for besides.
-
-    A path that only another revision tracks is fine when revisions are asked for.
-    """
-    if not selection.has_revisions:
-        return select(project, root, selection.targets, failures)
-    wanted = at_revisions(project, selection, failures)
-    here: list[DvcLikeError] = []
-    wanted += select(project, root, selection.targets, here)
-    failures += [error for error in here if not (wanted and isinstance(error, UsageError))]
-    return wanted

@@ -13,9 +13,10 @@ from ..digest import Digest
 from ..errors import BadTree, CorruptData, DataMissing, UnsafePath
 from ..meta.file import Meta
 from ..meta.tree import EXECUTABLE, FILE, FOLDER, LINK, Entry, link_stays_inside, parse
-from ..paths import MAX_DEPTH, RelPath, is_below, join, parent, show
+from ..paths import MAX_DEPTH, RelPath, join, parent, show
 from ..workspace.index import Row
 from ..workspace.scan import Folder
+from ._tracked import Wanted
 
 
 class Trees(Protocol):
@@ -197,7 +198,7 @@ def pairs(
     path: RelPath,
     entry: Entry | None,
     folder: Folder | None,
-    inside: RelPath,
+    wanted: Wanted,
     depth: int = 0,
     *,
     absent: bool = True,
@@ -205,11 +206,11 @@ def pairs(
 ) -> Iterator[Pair]:
     """Walk a dataset and its workspace together, parents first; subtrees that are in step are not visited.
 
-    Only what lies on the way to `inside`, or below it, is visited; without `absent`, not what the workspace lacks.
+    Only what leads to something that is `wanted` is visited; without `absent`, not what the workspace lacks.
     Raises `BadTree` for a dataset that a few listings unfold to past any measure.
     """
     measure = measure or Measure(cache, path, entry)
-    if not (is_below(path, inside) or is_below(inside, path)):
+    if not wanted.enters(path):
         return
     if entry is not None and in_step(entry, folder):
         return
@@ -219,9 +220,9 @@ def pairs(
     yield Pair(path, entry, entries, folder)
     below_here = folder.folders if folder is not None else {}
     for name in sorted({*entries, *below_here}):
-        wanted = entries.get(name)
-        if wanted is not None and wanted.kind != FOLDER:
-            wanted = None
-        if name in below_here or (wanted is not None and absent):
+        child = entries.get(name)
+        if child is not None and child.kind != FOLDER:
+            child = None
+        if name in below_here or (child is not None and absent):
             below = below_here.get(name)
-            yield from pairs(cache, join(path, name), wanted, below, inside, depth + 1, absent=absent, measure=measure)
+            yield from pairs(cache, join(path, name), child, below, wanted, depth + 1, absent=absent, measure=measure)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob as globbing
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -27,6 +27,9 @@ from ..workspace import gitignore
 from ..workspace.ignore import Rule
 from ..workspace.leftovers import sweep
 from ._build import Builder
+from ._journal import recorded, words
+from ._look import look
+from ._scope import Scope
 from ._session import Session, explained, open_session
 from ._tracked import Target, enclosing, select, walk
 from ._trees import Recorded, load
@@ -57,17 +60,13 @@ def add(
     if isinstance(targets, str | os.PathLike):
         targets = [targets]  # one path is as good as a list of one
     typed = [os.fspath(target) for target in targets]
-    if glob:
-        typed = _expand(typed)
     if not typed:
         raise UsageError("nothing to add: name at least one file or folder")
     with open_session(project, progress, worktree=True, cache="shared") as session:
-        wanted = [(text, project.relative(text)) for text in typed]
+        wanted = _expand(session, typed) if glob else [(text, project.relative(text)) for text in typed]
         if glob and not force:
-            wanted = [
-                (text, path) for text, path in wanted if _ignoring(session, enclosing(session.root, path), path) is None
-            ]
-        return _add_all(session, wanted, [], force=force)
+            wanted = [one for one in wanted if _ignoring(session, enclosing(session.root, one[1]), one[1]) is None]
+        return _add_all(session, "add", wanted, [], force=force)
 
 
 def commit(
@@ -78,21 +77,39 @@ def commit(
         failures: list[DvcLikeError] = []
         found = select(project, session.root, tuple(targets), failures)
         here = [wanted.inside for wanted in found if targets or _lstat(session.root, wanted.inside) is not None]
-        return _add_all(session, [(path, path) for path in here], failures, force=force)
+        return _add_all(session, "commit", [(path, path) for path in here], failures, force=force)
 
 
-def _expand(patterns: list[str]) -> list[str]:
-    found: list[str] = []
+def _expand(session: Session, patterns: list[str]) -> list[tuple[str, RelPath]]:
+    """Return what matches in the workspace, and what was there, is tracked and is gone."""
+    found: dict[RelPath, str] = {}
     for pattern in patterns:
-        hits = [hit for hit in sorted(globbing.glob(pattern, recursive=True)) if not hit.endswith(SUFFIX)]
-        if not hits:
+        hits = [hit for hit in globbing.glob(pattern, recursive=True) if not hit.endswith(SUFFIX)]
+        matching = {session.project.relative(hit): hit for hit in sorted(hits)}
+        matching.update((path, path) for path in _gone(session, Scope([session.project.relative(pattern)])))
+        if not matching:
             raise UsageError(f"nothing matches {show(pattern)!r}")
-        found += [hit for hit in hits if hit not in found]
-    return found
+        found.update(matching)
+    return [(text, path) for path, text in found.items()]
+
+
+def _gone(session: Session, scope: Scope) -> Iterator[RelPath]:
+    """Yield paths in tracked folders that were checked out, and were deleted."""
+    for one in select(session.project, session.root, ()):
+        if not one.target.meta.is_folder or not scope.enters(one.target.path):
+            continue
+        seen, parent = look(session, one.target)
+        if parent is not None:
+            parent.close()
+        waiting = [seen] if seen.exists else []
+        while waiting:
+            here = waiting.pop()
+            yield from (path for name in (*here.gone, *here.lost) if scope.asks(path := join(here.path, name)))
+            waiting += here.folders.values()
 
 
 def _add_all(
-    session: Session, wanted: list[tuple[str, RelPath]], failures: list[DvcLikeError], *, force: bool
+    session: Session, verb: str, wanted: list[tuple[str, RelPath]], failures: list[DvcLikeError], *, force: bool
 ) -> list[Added]:
     """Check every target, store them in one batch, then write the pointers of those that succeeded."""
     sound: list[_Job] = []
@@ -120,11 +137,15 @@ def _add_all(
         writer.flush()
         builder.settle()
     added = []
-    for finished in done.values():
-        try:
-            added.append(_point(session, *finished))
-        except (DvcLikeError, OSError) as error:
-            failures.append(explained(error, "Nothing was recorded for it."))
+    with recorded(session, words(verb, (text for text, _ in wanted))) as recorder:
+        changed = [root for root, one in done.items() if not one.is_unchanged]
+        if changed:
+            recorder.keep(changed)
+        for finished in done.values():
+            try:
+                added.append(_point(session, finished))
+            except (DvcLikeError, OSError) as error:
+                failures.append(explained(error, "Nothing was recorded for it."))
     if session.project.git is not None and session.project.config.flag("core.autostage"):
         _stage(session, added)
     if failures:
@@ -146,6 +167,24 @@ class _Done(NamedTuple):
     job: _Job
     entry: Entry
     stored: int
+
+    @property
+    def meta(self) -> Meta:
+        """What the meta file is going to say."""
+        entry, old = self.entry, self.job.holder.meta if self.job.holder is not None else None
+        return Meta(
+            entry.digest,
+            entry.size,
+            entry.files if entry.kind == "d" else None,
+            entry.kind == EXECUTABLE,
+            old.remote if old else None,
+            old.extra if old else (),
+        )
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Tell whether the meta file says so already."""
+        return self.job.holder is not None and self.job.holder.meta == self.meta
 
 
 def _check(session: Session, text: str, path: RelPath, *, force: bool) -> _Job:
@@ -279,17 +318,10 @@ def _build_inside(
     return changed
 
 
-def _point(session: Session, job: _Job, entry: Entry, stored: int) -> Added:
+def _point(session: Session, done: _Done) -> Added:
     """Write `.gitignore` and meta file of a target whose objects are on disk."""
+    job, meta, stored = done.job, done.meta, done.stored
     old = job.holder.meta if job.holder is not None else None
-    meta = Meta(
-        entry.digest,
-        entry.size,
-        entry.files if entry.kind == "d" else None,
-        entry.kind == EXECUTABLE,
-        old.remote if old else None,
-        old.extra if old else (),
-    )
     target = Target(job.root, meta)
     name = job.root.rpartition("/")[2]
     with session.root.descend(paths.parent(job.root)) as folder, Dir.open_root(session.project.tmp) as aside:

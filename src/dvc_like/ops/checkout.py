@@ -1,36 +1,31 @@
 """`checkout`: make the workspace what the meta files say.
 
-Owns the plan (what is placed, replaced, removed, left alone) and its safety: a file whose bytes are not in the cache
-stands in the way instead of being overwritten or removed. The whole plan is made before anything is touched.
+Owns the whole of it: every target's plan (`_plan`) is made before anything is touched, nothing is done while a file
+whose bytes are not in the cache stands in the way of one, and what no meta file describes any more goes last.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import stat
-import unicodedata
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .. import paths
 from ..cache.place import Placer
-from ..digest import Digest
-from ..errors import DataMissing, DvcLikeError, UnsafePath, WouldOverwrite, gathered
-from ..fsutil import NO_SIGNATURE
-from ..meta.file import SUFFIX, Meta
-from ..meta.tree import FOLDER, LINK, Entry
-from ..paths import RelPath, is_below, join, show
-from ..progress import SILENT, Progress, Task
+from ..errors import DataMissing, DvcLikeError, WouldOverwrite, gathered
+from ..meta.file import SUFFIX
+from ..paths import RelPath, is_below, show
+from ..progress import SILENT, Progress
 from ..project import FOLDER as PROJECT_FOLDER
 from ..project import Project
-from ..workspace.index import Present
-from ..workspace.scan import Folder, missing
-from ._apply import Applier, FolderPlan
-from ._guard import Guard, judge, judge_recorded
+from ._apply import Applier
+from ._choose import choose
+from ._guard import Guard
+from ._journal import Recorder, recorded, snapshot, words
+from ._plan import Plan, make_plan, plan_absence
 from ._session import Session, explained, open_session
-from ._tracked import Target, Wanted, select
-from ._trees import Pair, Recorded, pairs, root_entry
-from .status import look, refuse_unknown, same_content
+from ._tracked import Selection, Wanted
 
 
 class CheckedOut(NamedTuple):
@@ -42,24 +37,12 @@ class CheckedOut(NamedTuple):
     missing: tuple[RelPath, ...]
 
 
-@dataclass
-class Plan:
-    """What is to be done for one target."""
-
-    target: Target
-    inside: RelPath
-    seen: Folder
-    folders: dict[RelPath, FolderPlan] = field(default_factory=dict)
-    in_the_way: list[RelPath] = field(default_factory=list)
-    stuck: list[RelPath] = field(default_factory=list)  # never added, in a folder where a file belongs
-    giving_way: list[RelPath] = field(default_factory=list)  # folders where a file belongs
-    other: Folder | None = None  # the folder that is where a single file belongs
-
-
 def checkout(
     project: Project,
     targets: tuple[str, ...] = (),
     *,
+    glob: bool = False,
+    profile: str = "",
     force: bool = False,
     relink: bool = False,
     allow_missing: bool = False,
@@ -67,24 +50,27 @@ def checkout(
 ) -> CheckedOut:
     """Bring targets (default: all) of the workspace to what their meta files say.
 
-    Raises `WouldOverwrite`, with nothing touched, when unsaved files stand in the way and `force` is not given, or when
-    a file belongs where a folder holds files that were never added: those are not given up even with `force`.
-    Files whose bytes are not in the cache are left out; unless `allow_missing`, `DataMissing` then names them
-    at the end. `relink` places files again that are right already, to apply another `cache.type`.
+    `glob` and `profile` are as in `Selection`. Raises `WouldOverwrite`, with nothing touched, when unsaved files stand
+    in the way and `force` is not given, or when a file belongs where a folder holds files that were never added: those
+    are not given up even with `force`. Files whose bytes are not in the cache are left out; unless `allow_missing`,
+    `DataMissing` then names them at the end. `relink` places files again that are right already, to apply another
+    `cache.type`.
     """
     with open_session(project, progress, worktree=True, cache="shared") as session:
         failures: list[DvcLikeError] = []
-        wanted = select(project, session.root, targets, failures)
+        wanted = choose(session, Selection(targets, glob=glob, profile=profile), failures)
         orphans = not targets and not failures
-        done = checkout_in(session, wanted, failures, force=force, relink=relink, orphans=orphans)
+        with recorded(session, words("checkout", targets)):
+            done = checkout_in(session, wanted, failures, force=force, relink=relink, orphans=orphans)
     if done.missing and not allow_missing:
-        failures.append(_missing_error(session, done.missing))
+        failures.append(missing_error(session, done.missing))
     if failures:
         raise gathered(failures)
     return done
 
 
-def _missing_error(session: Session, missing: tuple[RelPath, ...]) -> DataMissing:
+def missing_error(session: Session, missing: tuple[RelPath, ...]) -> DataMissing:
+    """Return the error that names files whose bytes are not in the cache."""
     damaged = len(session.cache.set_aside)
     note = f" ({damaged} damaged in the cache and set aside)" if damaged else ""
     return DataMissing(
@@ -102,40 +88,78 @@ def checkout_in(
     force: bool = False,
     relink: bool = False,
     orphans: bool = False,
+    gone: Iterable[RelPath] = (),
+    strict: bool = False,
 ) -> CheckedOut:
     """Do the work of `checkout` in an open session; failures are added to `failures`.
 
     When a file of the user's stands in the way of one target, nothing is done for any.
-    With `orphans`, data goes whose meta file this revision no longer has, where it is safe in the cache.
+    With `orphans`, data goes whose meta file this revision no longer has, where it is safe in the cache. What is `gone`
+    is to be removed. With `strict` what was changed is in the way also where the version has nothing of that name.
     """
     plans: list[Plan] = []
     with session.progress.task("comparing") as task:
-        for one in wanted:
+        for path in dict.fromkeys(one.target.path for one in wanted):
             try:
-                plans.append(_plan(session, one, task, relink=relink))
+                group = [one for one in wanted if one.target.path == path]
+                plans.append(make_plan(session, group, task, failures, relink=relink, strict=strict))
             except DvcLikeError as error:
                 failures.append(error)
-    refused = _refused(plans, force=force)
+        leaving = list(filter(None, (plan_absence(session, path, strict=strict) for path in gone)))
+    refused = _refused(plans + leaving, force=force)
     if refused is not None:
         failures.append(refused)
         return CheckedOut((), (), (), ())
+    if orphans:
+        leaving += _orphans(session, {one.target.path for one in wanted})
     placer, guard = Placer(session.cache, session.project.link_types), Guard(session, force=force)
-    with session.progress.task("checking out") as task:
+    with session.progress.task("checking out") as task, recorded(session, "checkout") as recorder:
+        _record(session, recorder, plans + leaving)
         applier = Applier(session, placer, guard, task)
         try:
             for plan in plans:
                 try:
                     _refuse_read_only(session, plan)
-                    applier.run(plan.target, plan.inside, plan.seen, plan.folders, plan.other)
+                    applier.run(plan.wanted, plan.seen, plan.folders, plan.other)
                 except (DvcLikeError, OSError) as error:
                     failures.append(explained(error, "What is in place is whole; check out again."))
-            if orphans:
-                _remove_orphans(session, applier, {one.target.path for one in wanted})
+            for plan in leaving:
+                _remove(session, applier, plan)
         finally:
             applier.settle()
+            recorder.touched |= any(applier.results[:3])
     if guard.left:
         failures.append(guard.error())
     return CheckedOut(*(tuple(sorted(found)) for found in applier.results))
+
+
+def _remove(session: Session, applier: Applier, plan: Plan) -> None:
+    """Carry out the plan of a target that goes."""
+    path = plan.target.path
+    gone_by_now = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+    with gone_by_now, session.root.descend(paths.parent(path)) as parent:
+        if plan.target.meta.is_folder:
+            applier.remove(parent, path, plan.seen, plan.folders)
+        else:
+            applier.remove_file(parent, path, *plan.folders[paths.parent(path)].judged.values())
+
+
+def _record(session: Session, recorder: Recorder, plans: list[Plan]) -> None:
+    """Keep what is in the workspace of all that is going to change, for `undo`."""
+    busy = [plan for plan in plans if any(todo.place or todo.unlink for todo in plan.folders.values())]
+    if busy:
+        going = {path: todo.judged for plan in busy for path, todo in plan.folders.items()}
+        seen = {plan.target.path: plan.other or plan.seen for plan in busy}
+        planned = (item for plan in busy for item in plan.folders.items())
+        kept = {path: todo.keep for path, todo in planned if todo.pair.entry is not None}
+        try:
+            parts = {plan.target.path: plan.wanted.patterns for plan in busy}
+            recorder.keep(places=snapshot(session, seen, going, kept), parts=parts)
+        except PermissionError:
+            if any(plan.in_the_way for plan in busy):
+                raise  # with `force` these are given up, but not before they are saved
+            recorder.record.large = True
+            recorder.keep()
 
 
 def _refused(plans: list[Plan], *, force: bool) -> WouldOverwrite | None:
@@ -177,35 +201,15 @@ def _refuse_read_only(session: Session, plan: Plan) -> None:
             )
 
 
-def _remove_orphans(session: Session, applier: Applier, targets: set[RelPath]) -> None:
-    """Remove tracked, unchanged data that no meta file describes any more: another revision did."""
+def _orphans(session: Session, targets: set[RelPath]) -> Iterator[Plan]:
+    """Plan the removal of tracked, unchanged data that no meta file describes any more: another revision did."""
     for path in session.index.tops(targets):
-        if not _left_behind(session, path, targets):
-            continue
-        row = session.index.get(path)
-        name, holder = path.rpartition("/")[2], paths.parent(path)
-        try:
-            parent = session.root.descend(holder)
-        except (FileNotFoundError, NotADirectoryError):
-            session.index.drop(path)
-            continue
-        with parent:
-            if row is None or not parent.exists(name):
+        if _left_behind(session, path, targets):
+            plan = plan_absence(session, path)
+            if plan is None:
                 session.index.drop(path)
-            elif stat.S_ISDIR(parent.lstat(name).st_mode):
-                with parent.sub(name) as here:
-                    seen = session.scanner(Recorded(session.cache, path, None)).folder(here, path)
-                plan = Plan(Target(path, Meta(Digest(row.tree), row.size, row.files)), path, seen)
-                for pair in pairs(session.cache, path, None, seen, path):
-                    _plan_folder(session, plan, pair, relink=False)
-                if plan.in_the_way:
-                    continue  # not all of it is safe in the cache: it stays
-                applier.remove(parent, path, seen, plan.folders)
-            else:
-                seen = session.scanner(None).file(parent, path)
-                row = seen.row or row  # a file that was only touched has another signature now
-                if seen.clean and session.cache.ensure(Digest(row.tree)):
-                    applier.remove_file(parent, path, row.signature(0))
+            elif not plan.in_the_way:
+                yield plan  # all of it is safe in the cache
 
 
 def _left_behind(session: Session, path: RelPath, targets: set[RelPath]) -> bool:
@@ -221,160 +225,3 @@ def _left_behind(session: Session, path: RelPath, targets: set[RelPath]) -> bool
             if os.path.lexists(os.path.join(session.project.root, holder, name)):
                 return False  # another repository's
     return not git.tracked([path, path + SUFFIX]) and git.knows(path + SUFFIX)
-
-
-def _plan(session: Session, wanted: Wanted, task: Task, *, relink: bool) -> Plan:
-    target = wanted.target
-    seen, parent = look(session, target, task)
-    if parent is not None:
-        parent.close()
-    refuse_unknown(session, wanted, seen)
-    plan = Plan(target, wanted.inside, seen)
-    entry = root_entry(target.path, target.meta)
-    _make_room(session, plan)
-    if plan.other is not None:
-        seen = plan.seen = missing(target.path, None)
-    if target.meta.is_folder:
-        for pair in pairs(
-            session.cache, target.path, entry, None if relink or not seen.exists else seen, wanted.inside
-        ):
-            if relink:
-                pair = pair._replace(folder=_find(seen, pair.path))
-            _plan_folder(session, plan, pair, relink=relink)
-        return plan
-    if (
-        not (seen.clean and seen.row is not None and seen.row.tree == entry.value and seen.row.kinds == entry.kind)
-        or relink
-    ):
-        holder = paths.parent(target.path)
-        _plan_folder(
-            session, plan, Pair(holder, None, {entry.name: entry}, seen if seen.exists else None), relink=relink
-        )
-    return plan
-
-
-def _find(seen: Folder, path: RelPath) -> Folder | None:
-    here: Folder | None = seen
-    for part in path[len(seen.path) + 1 :].split("/") if path != seen.path else ():
-        here = here.folders.get(part) if here is not None else None
-    return here if here is not None and here.exists else None
-
-
-def _make_room(session: Session, plan: Plan) -> None:
-    """Plan the removal of what is the other kind of thing than the target: a file for a folder, or a folder."""
-    path = plan.target.path
-    name, holder = path.rpartition("/")[2], paths.parent(path)
-    try:
-        with session.root.descend(holder) as parent:
-            is_folder = stat.S_ISDIR(parent.lstat(name).st_mode)
-            if is_folder == plan.target.meta.is_folder:
-                return
-            if is_folder:
-                with parent.sub(name) as here:
-                    plan.other = session.scanner(Recorded(session.cache, path, None)).folder(here, path)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    if plan.other is None:
-        todo = plan.folders[holder] = FolderPlan(Pair(holder, None, {}, None))
-        _plan_removal(session, plan, todo, path, None)
-        return
-    _plan_clearing(plan, path, plan.other)
-    for pair in pairs(session.cache, path, None, plan.other, path):
-        _plan_folder(session, plan, pair, relink=False)
-
-
-def _plan_clearing(plan: Plan, path: RelPath, folder: Folder) -> None:
-    """A file belongs where a folder is: that goes when it holds only what was added."""
-    plan.giving_way.append(path)
-    waiting = [folder]
-    while waiting:
-        here = waiting.pop()
-        plan.stuck += [join(here.path, name) for name in (*here.new, *here.ignored)]
-        if here.row is None and not here.new:
-            plan.stuck.append(RelPath(here.path))
-        waiting += here.folders.values()
-
-
-def _plan_folder(session: Session, plan: Plan, pair: Pair, *, relink: bool) -> None:
-    """Decide for every name of one folder."""
-    todo = FolderPlan(pair)
-    folder = pair.folder
-    present = folder.row.present() if folder is not None and folder.row is not None else {}
-    same = set(folder.same) if folder is not None else set()
-    here = same | ({*folder.changed, *folder.new} if folder is not None else set())
-    _refuse_clashes(session, pair)
-    for name, entry in pair.entries.items():
-        path = join(pair.path, name)
-        if entry.kind == FOLDER:
-            # A file became a folder.
-            if name in here and (is_below(path, plan.inside) or is_below(plan.inside, path)):
-                _plan_removal(session, plan, todo, path, present[name] if name in same else None)
-            continue
-        if not is_below(path, plan.inside):
-            continue
-        if folder is not None and name in folder.folders:
-            _plan_clearing(plan, path, folder.folders[name])
-        if name in here:
-            if name in same and (present[name].value, present[name].kind) == (entry.value, entry.kind):
-                if not relink or entry.kind == LINK:
-                    todo.keep[name] = present[name]
-                    continue
-            elif _settle_here(session, plan, todo, entry, path, present.get(name) if name in same else None):
-                continue
-            if relink and name not in todo.judged:
-                todo.judged[name] = present[name].signature
-        todo.place.append(entry)
-    gives_way = any(is_below(pair.path, path) for path in plan.giving_way)
-    for name in sorted(here - set(pair.entries)):
-        path = join(pair.path, name)
-        if name in same and is_below(path, plan.inside):
-            _plan_removal(session, plan, todo, path, present[name])
-        elif gives_way and folder is not None and name in folder.changed:
-            _plan_removal(session, plan, todo, path, None)
-    plan.folders[pair.path] = todo
-
-
-def _settle_here(
-    session: Session, plan: Plan, todo: FolderPlan, entry: Entry, path: RelPath, recorded: Present | None
-) -> bool:
-    """Look at a file that is in the place of another: True when it turns out to be the right one."""
-    if recorded is None:
-        with session.root.descend(todo.pair.path) as directory:
-            found = same_content(session.cache, directory, entry.name, todo.pair.path, entry)
-        if found is not None:
-            todo.keep[entry.name] = found
-            return True
-    _judge(session, plan, todo, path, recorded)
-    return False
-
-
-def _judge(session: Session, plan: Plan, todo: FolderPlan, path: RelPath, recorded: Present | None) -> None:
-    """Note what a file that is to go looks like now; it is in the way when its bytes are not in the cache."""
-    name = path.rpartition("/")[2]
-    judged = None if recorded is None else judge_recorded(session, recorded)
-    if judged is None:
-        with session.root.descend(todo.pair.path) as directory:
-            judged = judge(session, directory, name, todo.pair.path, recorded)
-    if judged is None:
-        plan.in_the_way.append(path)  # it goes only with `force`
-    todo.judged[name] = judged or NO_SIGNATURE
-
-
-def _plan_removal(session: Session, plan: Plan, todo: FolderPlan, path: RelPath, recorded: Present | None) -> None:
-    """Remove what the version no longer has, if its bytes are safe."""
-    _judge(session, plan, todo, path, recorded)
-    todo.unlink.append(path.rpartition("/")[2])
-
-
-def _refuse_clashes(session: Session, pair: Pair) -> None:
-    """Refuse two names that this file system would take for one."""
-    if not os.path.exists(os.path.join(session.project.root, PROJECT_FOLDER.upper())):
-        return  # it tells upper case from lower case
-    folded: dict[str, str] = {}
-    for name in pair.entries:
-        other = folded.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
-        if other != name:
-            raise UnsafePath(
-                f"{show(pair.path)} holds both {show(other)} and {show(name)}, one name on this file system",
-                hint="Rename one of them on a machine that tells them apart.",
-            )

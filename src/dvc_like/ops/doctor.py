@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from ..config import LEVELS, Config, Value, default_files, meaning, split_name
 from ..errors import DvcLikeError, NoProject, UsageError
-from ..git import ignores, version
+from ..git import ignores
+from ..git import version as git_version
 from ..paths import show
 from ..progress import SILENT, Progress
 from ..project import FOLDER, Project
@@ -128,7 +129,7 @@ def _wrong(found: Diagnosis, what: str, mend: str) -> None:
 
 def _git() -> str | None:
     try:
-        return version()
+        return git_version()
     except DvcLikeError:
         return None
 

@@ -22,11 +22,12 @@ from ..project import Project
 from ..remote.base import Info, Sink
 from ..remote.packs import zip_key
 from ..remote.seen import Seen
+from ._choose import choose, unmatched
 from ._closure import Closure, Need, TreeNeed, close_over, load_need, refuse_unknown
 from ._packed import Take, read_packed
 from ._session import Session, open_session
 from ._store import Store, open_store, remote_name
-from ._tracked import Selection, Wanted, read_all_targets
+from ._tracked import Selection, Wanted
 from ._transfer import as_error
 
 _HEAL = "On a machine that has a sound copy, run `dvc-like push`."
@@ -55,8 +56,9 @@ def fetch(
     """Bring what targets need into the cache. All that can be had is brought; then failures are raised as one."""
     wrong: list[DvcLikeError] = []
     with open_session(project, progress, cache="shared") as session:
-        wanted = read_all_targets(project, session.root, selection, wrong)
+        wanted = choose(session, selection, wrong, unread=True)
         done = fetch_in(session, wanted, remote=remote, jobs=jobs)
+        wrong += unmatched(session, selection, wanted)
     raise_failures("fetch", done, wrong)
     return done
 

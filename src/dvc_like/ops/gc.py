@@ -20,12 +20,14 @@ from ..meta.file import SUFFIX, Meta
 from ..meta.tree import parse
 from ..paths import RelPath, show
 from ..progress import SILENT, Progress
-from ..project import Project
+from ..project import FOLDER, Project
 from ._closure import TreeNeed, close_over
 from ._cloud import CloudCollected, CloudCollector
+from ._journal import recorded
+from ._record import live_records, needed_by
 from ._session import Session, open_session
 from ._store import open_store, remote_name
-from ._tracked import Selection, Target, Wanted, at_revisions, is_ours, walk
+from ._tracked import Selection, Target, Wanted, at_revisions, is_ours, walk, workspaces
 
 LEAST_GRACE = 60  # seconds: with less, only --force goes on
 
@@ -80,6 +82,8 @@ def gc(
         with session.progress.task("reading what is needed"):
             roots = _roots(session, selection)
             needed = _needed(session, roots)
+            if needed:
+                needed |= _needed(session, _undone_roots(session, seconds))
             again = [key for key, _ in trashed(session.cache) if key in needed]  # since it was thrown away
             for key in () if dry_run else again:
                 session.cache.revive(key)
@@ -91,7 +95,11 @@ def gc(
         if dry_run:
             found.kept += len(again)
         else:
-            _collect(session, found, seconds)
+            with recorded(session, "gc") as recorder:
+                if found.garbage and seconds:
+                    recorder.touched = recorder.record.trash = True
+                    recorder.write()
+                _collect(session, found, seconds)
     if cloud or remote is not None:
         with open_session(project, progress, cache="shared") as session:
             found.cloud = _collect_cloud(session, roots, remote, dry_run=dry_run, grace=cloud_seconds)
@@ -149,15 +157,13 @@ def _roots(session: Session, selection: Selection) -> list[Wanted]:
     wanted: list[Wanted] = []
     failures: list[DvcLikeError] = []
     project = session.project
-    tops = project.git.worktrees() if project.git is not None else []
-    prefix = project.git.prefix if project.git is not None else ""
-    for top in tops:
+    for top in project.git.worktrees() if project.git is not None else ():
         if not os.path.isdir(top):
             raise DvcLikeError(
                 f"the Git worktree {show(top)} is not there, so what it needs is not known",
                 hint="Mount it, or run `git worktree prune` if it is gone for good.",
             )
-    for folder in {project.root, *(os.path.join(top, prefix) if prefix else top for top in tops)}:
+    for folder in workspaces(project):
         if os.path.isdir(folder):
             with Dir.open_root(folder) as root:
                 wanted += [Wanted(target, target.path) for target in walk(root, failures=failures)]
@@ -169,6 +175,12 @@ def _roots(session: Session, selection: Selection) -> list[Wanted]:
         if selection.has_revisions:
             wanted += at_revisions(project, selection)
     return wanted
+
+
+def _undone_roots(session: Session, grace: float) -> list[Wanted]:
+    """Return what the commands that can still be undone, in any worktree, would bring back."""
+    folders = [os.path.join(folder, FOLDER) for folder in workspaces(session.project)]
+    return [one for folder in folders for record in live_records(folder, grace) for one in needed_by(record)]
 
 
 def _refuse_vanished(session: Session, wanted: list[Wanted]) -> None:

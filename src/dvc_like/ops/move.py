@@ -25,6 +25,7 @@ from ..project import Project
 from ..workspace import gitignore
 from ..workspace.leftovers import sweep
 from ..workspace.scan import trusted_signature
+from ._journal import recorded, words
 from ._pointer import named, tell_git, withdraw
 from ._session import Session, open_session
 from ._tracked import Target, enclosing
@@ -57,7 +58,8 @@ def move(
         path = _destination(session, target, os.fspath(destination))
         _check(session, target, path)
         try:
-            _move(session, target.path, path)
+            with recorded(session, words("move", [source, destination]), [target.path, path]):
+                _move(session, target.path, path)
         except FileExistsError:
             raise _taken(path) from None
         pointers = tell_git(session, [target.path, path])

@@ -8,8 +8,10 @@ from ..errors import DataMissing, DvcLikeError
 from ..paths import show
 from ..progress import SILENT, Progress
 from ..project import Project
+from ._choose import choose, unmatched
+from ._journal import recorded, words
 from ._session import open_session
-from ._tracked import Selection, read_all_targets, select
+from ._tracked import Selection
 from .checkout import CheckedOut, checkout_in
 from .fetch import Fetched, fetch_in, raise_failures
 
@@ -38,21 +40,24 @@ def pull(
     """
     wrong: list[DvcLikeError] = []
     with open_session(project, progress, worktree=True, cache="shared") as session:
-        wanted = read_all_targets(project, session.root, selection, wrong)
+        wanted = choose(session, selection, wrong, unread=True)
         fetched = fetch_in(session, wanted, remote=remote, jobs=jobs)
-        here = wanted if not selection.has_revisions else select(project, session.root, selection.targets, [])
+        wrong += unmatched(session, selection, wanted)
+        workspace = Selection(selection.targets, glob=selection.glob, profile=selection.profile)
+        here = wanted if not selection.has_revisions else choose(session, workspace, [])
         orphans = not selection.targets and not wrong
-        done = checkout_in(session, here, wrong, force=force, orphans=orphans)
-        if session.cache.set_aside and done.missing:
-            again = fetch_in(session, here, remote=remote, jobs=jobs)
-            known = {path for path, _ in fetched.failures}
-            fetched.objects += again.objects
-            fetched.size += again.size
-            fetched.failures += [pair for pair in again.failures if pair[0] not in known]
-            second = checkout_in(session, here, wrong, force=force)
-            done = CheckedOut(
-                done.created + second.created, done.replaced + second.replaced, done.removed, second.missing
-            )
+        with recorded(session, words("pull", selection.targets)):
+            done = checkout_in(session, here, wrong, force=force, orphans=orphans)
+            if session.cache.set_aside and done.missing:
+                again = fetch_in(session, here, remote=remote, jobs=jobs)
+                known = {path for path, _ in fetched.failures}
+                fetched.objects += again.objects
+                fetched.size += again.size
+                fetched.failures += [pair for pair in again.failures if pair[0] not in known]
+                second = checkout_in(session, here, wrong, force=force)
+                done = CheckedOut(
+                    done.created + second.created, done.replaced + second.replaced, done.removed, second.missing
+                )
     explained = {path for path, _ in fetched.failures}
     lost = [path for path in done.missing if show(path) not in explained]
     if lost and not fetched.failures:

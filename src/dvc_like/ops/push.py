@@ -14,6 +14,7 @@ from ..paths import show
 from ..progress import SILENT, Progress
 from ..project import Project
 from ..remote.seen import Seen
+from ._choose import choose
 from ._refs import publish
 from ._repack import replace_damaged
 from ._send import Sender
@@ -21,7 +22,7 @@ from ._session import Session, open_session
 from ._settled import count_settled, settle
 from ._store import Store, open_store, remote_name
 from ._survey import Survey
-from ._tracked import Selection, Wanted, read_all_targets
+from ._tracked import Selection, Wanted
 from ._transfer import as_error
 
 
@@ -52,17 +53,24 @@ def push(
 ) -> Pushed:
     """Send what targets need and the remote lacks. All that can be sent is sent; then failures are raised as one."""
     wrong: list[DvcLikeError] = []
-    done = Pushed()
     with open_session(project, progress, cache="shared") as session:
-        wanted = read_all_targets(project, session.root, selection, wrong)
-        groups: dict[str, list[Wanted]] = {}
-        for one in wanted:
-            groups.setdefault(remote_name(project, remote, one.target.meta.remote), []).append(one)
-        if not groups and not wrong:
+        wanted = choose(session, selection, wrong, by_default=False)
+        if not wanted and not wrong:
             remote_name(project, remote)  # so that a missing remote is told even where nothing is tracked
-        for name, group in groups.items():
-            with open_store(project, name, jobs=jobs, create=True, progress=progress) as store:
-                _push_to(session, store, group, done)
+        return push_in(session, wanted, wrong, remote=remote, jobs=jobs)
+
+
+def push_in(
+    session: Session, wanted: list[Wanted], wrong: list[DvcLikeError], *, remote: str | None, jobs: int | None
+) -> Pushed:
+    """Do the work of `push` in an open session; what is `wrong` already is raised at the end as well."""
+    done = Pushed()
+    groups: dict[str, list[Wanted]] = {}
+    for one in wanted:
+        groups.setdefault(remote_name(session.project, remote, one.target.meta.remote), []).append(one)
+    for name, group in groups.items():
+        with open_store(session.project, name, jobs=jobs, create=True, progress=session.progress) as store:
+            _push_to(session, store, group, done)
     wrong += done.unknown
     if done.failures or done.untried:
         wrong.append(as_error("push", done.failures, done.objects, done.untried))
@@ -106,4 +114,4 @@ def _push_to(session: Session, store: Store, wanted: list[Wanted], done: Pushed)
     done.untried += sender.untried
     done.unknown += missing.unknown
     if not (missing.failures or sender.failures or missing.unknown):
-        done.partial += sorted({show(one.target.path) for one in failed if one.inside != one.target.path})
+        done.partial += sorted({show(one.target.path) for one in failed if not one.is_whole})

@@ -9,6 +9,7 @@ from ..config import USER_LEVELS, check_remote_name, check_tracked, edit
 from ..errors import ConfigError
 from ..paths import show
 from ..project import Project
+from ..remote.gdrive.place import from_web
 from ..remote.registry import check_url, redact, scheme_of
 from .settings import set_setting, split
 
@@ -41,7 +42,8 @@ def holds_secret(url: str) -> bool:
 
 
 def _normalise(project: Project, url: str) -> str:
-    """Make a relative folder mean the same from everywhere: relative to the project's root."""
+    """Make a relative folder mean the same from everywhere, and the address of a web page name what it shows."""
+    url = from_web(url)
     if scheme_of(url) or os.path.isabs(url) or url.startswith("~"):
         return url
     return os.path.relpath(os.path.abspath(url), project.root).replace(os.sep, "/")
@@ -104,7 +106,8 @@ def set_default(project: Project, name: str | None, *, level: str = "project") -
 
 def listing(project: Project) -> dict[str, dict[str, str]]:
     """Return every remote with its options; what is secret in them is masked."""
-    secret, urls = {"secretaccesskey", "sessiontoken", "accesskeyid"}, {"url", "endpointurl", "proxy"}
+    secret = {"secretaccesskey", "sessiontoken", "accesskeyid", "clientsecret", "credentials"}
+    urls = {"url", "endpointurl", "proxy"}
     return {
         name: {key: "***" if key in secret else redact(text) if key in urls else text for key, text in options.items()}
         for name, options in project.config.remotes().items()

@@ -18,7 +18,7 @@ from ..project import Project
 from ..remote.base import Backend
 from ..remote.registry import open_backend, redact
 from ..remote.wrap import wrap
-from ._store import DESCRIPTION, read_description, remote_name
+from ._store import DESCRIPTION, read_description, remote_name, with_name
 
 _SIZE = 1000
 _ATTEMPTS = 2  # somebody waits for the answer
@@ -64,11 +64,11 @@ def try_remote(project: Project, name: str | None = None, *, write: bool = True,
     """
     name = remote_name(project, name)
     options = project.config.remotes()[name]
-    trial = _Trial()
+    trial = _Trial(name)
     try:
         plain = open_backend(options["url"], options, project.root)
     except DvcLikeError as error:
-        trial.steps.append(Step("open", error.message, error.hint))
+        trial.steps.append(Step("open", error.message, with_name(error.hint, name)))
         return Tested(name, redact(options["url"]), "", tuple(trial.steps))
     log = progress.note if os.environ.get("DVC_LIKE_TRACE") else None
     backend = wrap(plain, attempts=_ATTEMPTS if write else 1, concurrency=1, log=log)
@@ -82,7 +82,8 @@ def try_remote(project: Project, name: str | None = None, *, write: bool = True,
 class _Trial:
     """The steps on one backend."""
 
-    def __init__(self) -> None:
+    def __init__(self, remote: str) -> None:
+        self._remote = remote
         self.steps: list[Step] = []
         self.store = ""
         self._data = os.urandom(_SIZE)
@@ -110,7 +111,7 @@ class _Trial:
         try:
             call()
         except DvcLikeError as error:
-            self.steps.append(Step(name, error.message, error.hint))
+            self.steps.append(Step(name, error.message, with_name(error.hint, self._remote)))
             if not isinstance(error, RemoteDenied | RemoteQuota | RemoteNotFound | CorruptData):
                 raise _Silent from None
             return False

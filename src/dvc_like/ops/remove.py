@@ -23,11 +23,13 @@ from ..workspace.index import Present
 from ..workspace.scan import Folder
 from ._apply import Applier, FolderPlan
 from ._guard import Guard, judge, judge_recorded
+from ._journal import Recorder, recorded, snapshot, words
+from ._look import look
 from ._pointer import named, tell_git, withdraw
 from ._session import Session, explained, open_session
 from ._tracked import Target, Wanted
 from ._trees import Pair, pairs, root_entry
-from .status import compare, look
+from .status import compare
 
 
 class Removed(NamedTuple):
@@ -75,10 +77,11 @@ def remove(
                 wanted[found.path] = found
             except DvcLikeError as error:
                 wrong.append(error)
-        with session.progress.task("removing") as task:
+        with session.progress.task("removing") as task, recorded(session, words("remove", targets)) as recorder:
             for target in wanted.values():
                 try:
-                    finished = _clear(session, target, task, force=force) if outs else Removed(target)
+                    recorder.keep([target.path])
+                    finished = _clear(session, target, task, recorder, force=force) if outs else Removed(target)
                     withdraw(session, target.path)
                     session.index.drop(target.path)
                     done.append(finished)
@@ -90,7 +93,7 @@ def remove(
     return Removal(tuple(done), pointers)
 
 
-def _clear(session: Session, target: Target, task: Task, *, force: bool) -> Removed:
+def _clear(session: Session, target: Target, task: Task, recorder: Recorder, *, force: bool) -> Removed:
     """Remove the data of a target, all of it or nothing."""
     plan = _plan(session, target, force=force)
     if plan.unsafe and not force:
@@ -99,6 +102,9 @@ def _clear(session: Session, target: Target, task: Task, *, force: bool) -> Remo
             hint="Save them with `dvc-like add`, leave out `--outs`, or give them up with `--force`.",
             details=tuple(show(path) for path in plan.unsafe),
         )
+    # Only now: what is not safe yet goes into the cache.
+    recorder.keep(places=snapshot(session, {target.path: plan.seen if plan.seen.exists else None}))
+    recorder.touched = True
     guard = Guard(session, force=force)
     applier = Applier(session, Placer(session.cache), guard, task)
     holder = paths.parent(target.path)
@@ -139,11 +145,12 @@ class _Plan:
 
 
 def _plan(session: Session, target: Target, *, force: bool) -> _Plan:
-    compared = compare(session, Wanted(target, target.path))  # makes the rows anew that the index has lost
+    wanted = Wanted(target, target.path)
+    compared = compare(session, wanted)  # makes the rows anew that the index has lost
     if compared.problem is not None and not force:
         raise compared.problem
     if target.meta.is_folder and not force:
-        for _ in pairs(session.cache, target.path, root_entry(target.path, target.meta), None, target.path):
+        for _ in pairs(session.cache, target.path, root_entry(target.path, target.meta), None, wanted):
             pass  # a file is safe only when the listing that names it is: this raises where one is missing
     seen, parent = look(session, target)
     plan = _Plan(seen)

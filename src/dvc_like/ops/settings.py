@@ -23,8 +23,13 @@ def split(name: str) -> str:
     return f"{section}.{subsection}.{key}" if subsection else f"{section}.{key}"
 
 
-def set_setting(config: Config, setting: str, value: str | None, *, level: str) -> None:
-    """Set (or, with None, unset) a setting, refusing what nobody could read and what a tracked file may not hold."""
+def set_setting(config: Config, setting: str, value: str | None, *, level: str, add: bool = False) -> None:
+    """Set (or, with None, unset) a setting, refusing what nobody could read and what a tracked file may not hold.
+
+    With `add` a setting that may have several values gets one more.
+    """
+    if add and not setting.startswith("profile."):
+        raise UsageError(f"{show(setting)} has one value", hint="Leave out --add.")
     section, _, rest = setting.partition(".")
     if value is not None:
         try:
@@ -33,7 +38,8 @@ def set_setting(config: Config, setting: str, value: str | None, *, level: str) 
             raise UsageError(f"{show(setting)} = {show(value)!r} {error}") from None
         if setting.endswith(".url"):
             check_url(value)
-        reason = check_tracked(section, rest.rpartition(".")[2], value) if level == "project" else None
+        key = rest.rpartition(".")[2]
+        reason = (check_tracked(section, key, value) or config.check_endpoint(setting)) if level == "project" else None
         if reason:
             raise UsageError(f"{show(setting)} {reason}", hint="Add `--local` to keep it on this machine.")
-    edit(config.files[level], {setting: value}, follow=level in USER_LEVELS)
+    edit(config.files[level], {setting: value}, follow=level in USER_LEVELS, add=add)

@@ -5,46 +5,69 @@ Owns the comparison and nothing else: it reads, and only refreshes the index.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import stat
-import time
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from .. import paths
 from ..cache.store import Cache
 from ..digest import Digest
-from ..errors import DataMissing, DvcLikeError, UsageError, gathered
+from ..errors import DataMissing, DvcLikeError, gathered
 from ..fsutil import NO_SIGNATURE, Dir
-from ..meta.tree import FILE, FOLDER, LINK, Entry
-from ..paths import RelPath, join, show
-from ..progress import SILENT, Progress, Task
+from ..meta.tree import EXECUTABLE, FILE, FOLDER, LINK, Entry
+from ..paths import RelPath, join
+from ..progress import SILENT, Progress
 from ..project import Project
-from ..workspace.index import Present, make_row
-from ..workspace.scan import Folder, file_kind, missing, read_content, trusted_signature
+from ..workspace.index import MIXED, Present, make_row
+from ..workspace.scan import Folder
+from ._choose import choose
+from ._look import look, refuse_unknown, same_content
 from ._on_remote import OnRemote, on_remotes
+from ._renames import files_below, find_renames
 from ._session import Session, open_session
-from ._tracked import Target, Wanted, select
-from ._trees import Pair, Recorded, load_entry, pairs, root_entry
+from ._tracked import Selection, Target, Wanted
+from ._trees import UNFOLD_FREELY, Pair, load, pairs, root_entry
 
-MODIFIED, ADDED, DELETED, ABSENT = "modified", "added", "deleted", "absent"
+MODIFIED, ADDED, DELETED, ABSENT, RENAMED, RETYPED = "modified", "added", "deleted", "absent", "renamed", "retyped"
 
 
 class Change(NamedTuple):
-    """One path that differs. `state` is ``modified``, ``added``, ``deleted`` or ``absent`` (never checked out here)."""
+    """One path that differs, of `files` files.
+
+    `state` is ``modified``, ``added``, ``deleted``, ``renamed`` (`source` is what the path was before), ``retyped`` (a
+    file, a folder or a link where another of these is recorded) or ``absent`` (never checked out here). `cached` tells
+    whether what is recorded for it is in the cache.
+    """
 
     path: RelPath
     state: str
     files: int = 1
+    source: RelPath | None = None
+    cached: bool = True
 
 
 class TargetStatus(NamedTuple):
-    """One target: its changes, whether its object is in the cache, why it is unknown, and what a remote lacks of it."""
+    """One target: its changes, whether its object is in the cache, why it is unknown, and what a remote lacks of it.
+
+    `uncached` names files that are here as recorded and not in the cache, as far as that is known: `fsck` looks closer.
+    """
 
     target: Target
     changes: tuple[Change, ...]
     cached: bool
     problem: DvcLikeError | None = None
     remote: OnRemote | None = None
+    uncached: tuple[RelPath, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        """Tell whether anything is not as recorded, or not everywhere it was looked for."""
+        away = self.remote is not None and not self.remote.whole
+        return self.state != "unchanged" or not self.cached or bool(self.uncached) or away
 
     @property
     def state(self) -> str:
@@ -63,6 +86,8 @@ def status(
     project: Project,
     targets: tuple[str, ...] = (),
     *,
+    glob: bool = False,
+    profile: str = "",
     cloud: bool = False,
     remote: str | None = None,
     failures: list[DvcLikeError] | None = None,
@@ -70,11 +95,13 @@ def status(
 ) -> list[TargetStatus]:
     """Compare targets (default: all) of the workspace with their meta files, with `cloud` (or a `remote`) also there.
 
+    `glob` and `profile` are as in `Selection`; what a profile leaves out and is not here is no difference.
+
     What cannot be read is added to `failures`; when that is None it is raised once all has been looked at.
     """
     wrong: list[DvcLikeError] = [] if failures is None else failures
     with open_session(project, progress, reading=True) as session:
-        wanted = select(project, session.root, targets, wrong)
+        wanted = choose(session, Selection(targets, glob=glob, profile=profile), wrong)
         found = [compare(session, one) for one in wanted]
         if cloud or remote is not None:
             there = on_remotes(session, wanted, remote)
@@ -95,103 +122,149 @@ def compare(session: Session, wanted: Wanted) -> TargetStatus:
                 parent.close()
             entry = root_entry(target.path, target.meta)
             refuse_unknown(session, wanted, seen)
-            if target.meta.is_folder:
-                changes = tuple(_folder_changes(session, wanted, entry, seen))
-            else:
-                changes = tuple(_file_changes(session, target, entry, seen))
+            make = _folder_changes if target.meta.is_folder else _file_changes
+            changes = _explained(session, wanted, list(make(session, wanted, entry, seen)))
+            uncached = tuple(path for path in _unstored(session, seen) if wanted.asks(path))
         except DvcLikeError as error:
             return TargetStatus(target, (), False, error)
-    return TargetStatus(target, changes, _is_cached(session.cache, target))
+    return TargetStatus(target, changes, is_cached(session.cache, target), uncached=uncached)
 
 
-def refuse_unknown(session: Session, wanted: Wanted, seen: Folder) -> None:
-    """Raise `UsageError` when the path asked for is neither in the workspace nor in the recorded dataset."""
-    parts = wanted.inside[len(wanted.target.path) + 1 :].split("/") if wanted.inside != wanted.target.path else []
-    entry: Entry | None = root_entry(wanted.target.path, wanted.target.meta)
-    here: Folder | None = seen
-    path = wanted.target.path
-    for depth, name in enumerate(parts):
-        names = {*here.same, *here.changed, *here.new, *here.gone, *here.lost} if here is not None else set()
-        names.update(here.ignored if here is not None else ())
-        in_workspace = name in names or (here is not None and name in here.folders)
-        if entry is not None and entry.kind == FOLDER:
-            try:
-                entries = load_entry(session.cache, entry, path, depth)
-            except DataMissing:
-                return  # cannot be told; whoever needs the listing says so
-            entry = next((one for one in entries if one.name == name), None)
-        else:
-            entry = None
-        if entry is None and not in_workspace:
-            raise UsageError(
-                f"{show(wanted.inside)} is neither in the workspace nor in the dataset {show(wanted.target.path)}",
-                hint="Check the spelling.",
-            )
-        here = here.folders.get(name) if here is not None else None
-        path = join(path, name)
-
-
-def _is_cached(cache: Cache, target: Target) -> bool:
+def is_cached(cache: Cache, target: Target) -> bool:
     """Tell whether the object a meta file names is there: one look, what lies below a tree is for `fsck`."""
     return cache.has_tree(target.meta.digest) if target.meta.is_folder else cache.has(target.meta.digest)
 
 
-def look(session: Session, target: Target, task: Task | None = None) -> tuple[Folder, Dir | None]:
-    """Scan a target; return what was seen and its open parent folder (None: not there, the caller closes it)."""
-    name = target.path.rpartition("/")[2]
-    row = session.index.get(target.path)
-    try:
-        parent = session.root.descend(paths.parent(target.path))
-    except (FileNotFoundError, NotADirectoryError):
-        return missing(target.path, row), None
-    scanner = session.scanner(Recorded(session.cache, target.path, target.meta), task)
-    try:
-        if not target.meta.is_folder:
-            return scanner.file(parent, target.path), parent
-        try:
-            with parent.sub(name) as folder:
-                return scanner.folder(folder, target.path), parent
-        except (FileNotFoundError, NotADirectoryError):
-            return missing(target.path, row), parent
-    except BaseException:
-        parent.close()
-        raise
+#: A change, and what is recorded for its path if anything is.
+_Finding = tuple[Change, Entry | None]
 
 
-def _file_changes(session: Session, target: Target, entry: Entry, seen: Folder) -> Iterator[Change]:
+def _explained(session: Session, wanted: Wanted, found: list[_Finding]) -> tuple[Change, ...]:
+    """Leave out what was not asked for, tell what was only renamed, and what of it the cache lacks."""
+    asked = [one for one in (_narrowed(session, wanted, *one) for one in found) if one is not None]
+    gone = {change.path: entry for change, entry in asked if change.state == DELETED and entry is not None}
+    new = [change.path for change, _ in asked if change.state == ADDED and change.files]
+    renamed = find_renames(session, gone, new) if gone and new else {}
+    moved = Counter(one.holder for one in renamed.values())
+    changes = []
+    for change, entry in asked:
+        if change.state == DELETED and moved[change.path]:
+            change = change._replace(files=change.files - moved[change.path])
+            if not change.files:
+                continue
+        if change.path in renamed and change.state == ADDED:
+            source = renamed[change.path]
+            change, entry = change._replace(state=RENAMED, source=source.path), source.entry
+        cached = entry is None or _all_cached(session, change.path, entry)
+        changes.append(change._replace(cached=cached))
+    return tuple(changes)
+
+
+def _narrowed(session: Session, wanted: Wanted, change: Change, entry: Entry | None) -> _Finding | None:
+    """Return what of a change is asked for, None when nothing is. What is here is shown whatever a profile says."""
+    if not paths.is_below(change.path, wanted.inside):
+        return None
+    if wanted.only is None or (wanted.only.is_profile and change.state != ABSENT):
+        return change, entry
+    if entry is None or entry.kind != FOLDER or change.state not in (ABSENT, DELETED):
+        return (change, entry) if wanted.asks(change.path) else None
+    files = entry.files
+    if files <= UNFOLD_FREELY:
+        with contextlib.suppress(DataMissing):
+            files = sum(wanted.asks(path) for path, _ in files_below(session, change.path, entry))
+    is_asked = files or (not entry.files and wanted.asks(change.path))
+    return (change._replace(files=files), entry) if is_asked else None
+
+
+def _all_cached(session: Session, path: RelPath, entry: Entry) -> bool:
+    """Tell whether the cache has a file, or a folder's listings and all the files in them."""
+    waiting, seen = [(entry, path)], {entry.value}
+    while waiting:
+        one, here = waiting.pop()
+        if one.kind == FOLDER:
+            try:
+                below = [child for child in load(session.cache, one.digest, here) if child.value not in seen]
+            except DataMissing:
+                return False
+            seen.update(child.value for child in below)
+            waiting += [(child, join(here, child.name)) for child in below]
+        elif one.kind != LINK and not session.cache.has(one.digest):
+            return False
+    return True
+
+
+def _unstored(session: Session, seen: Folder) -> Iterator[RelPath]:
+    """Yield the files here that the cache lacks, in folders whose files were not all seen in it."""
     row = seen.row
+    if row is not None and not row.stored:
+        present = row.present()
+        lost = [n for n in seen.same if present[n].kind != LINK and not session.cache.has(Digest(present[n].value))]
+        single = row.values == (row.tree,)
+        yield from (RelPath(seen.path) if single else join(seen.path, name) for name in lost)
+        if not lost and seen.clean:
+            session.index.put(seen.path, replace(row, stored=True))
+    for below in seen.folders.values():
+        yield from _unstored(session, below)
+
+
+def _stands(session: Session, path: RelPath) -> os.stat_result | None:
+    """Return the stat of what is at a path."""
+    try:
+        with session.root.descend(paths.parent(path)) as parent:
+            return parent.lstat(path.rpartition("/")[2])
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _file_changes(session: Session, wanted: Wanted, entry: Entry, seen: Folder) -> Iterator[_Finding]:
+    row, target = seen.row, wanted.target
     if not seen.exists:
-        yield Change(target.path, DELETED if row is not None else ABSENT)
+        yield Change(target.path, DELETED if row is not None else ABSENT), entry
         return
     if seen.clean and row is not None and row.tree == entry.value and row.kinds == entry.kind:
         return
     with session.root.descend(paths.parent(target.path)) as parent:
-        found = same_content(session.cache, parent, entry.name, paths.parent(target.path), entry)
+        state, found = _judged(session, parent, paths.parent(target.path), entry)
     if found is None:
-        yield Change(target.path, MODIFIED)
+        yield Change(target.path, state), entry
     elif row is None or row.tree != entry.value:
         total = (entry.value, entry.size, 1)
         session.index.put(target.path, make_row(total, {entry.name: found}, stored=False))
 
 
-def _folder_changes(session: Session, wanted: Wanted, entry: Entry, seen: Folder) -> Iterator[Change]:
+def _judged(session: Session, folder: Dir, path: str, entry: Entry) -> tuple[str, Present | None]:
+    """Compare what stands at a recorded name: the state that it would be, and what to record where it is the same."""
+    status = folder.lstat(entry.name)
+    found = None
+    if not stat.S_ISDIR(status.st_mode) and entry.kind != FOLDER:
+        found = same_content(session.cache, folder, entry.name, path, entry)
+    is_link = stat.S_ISLNK(status.st_mode) and session.cache.digest_of_link(folder.readlink(entry.name)) is None
+    is_kind = FOLDER if stat.S_ISDIR(status.st_mode) else LINK if is_link else FILE
+    kind = FILE if entry.kind == EXECUTABLE else entry.kind
+    return MODIFIED if is_kind == kind else RETYPED, found
+
+
+def _folder_changes(session: Session, wanted: Wanted, entry: Entry, seen: Folder) -> Iterator[_Finding]:
     if not seen.exists:
-        yield Change(wanted.inside, DELETED if seen.row is not None else ABSENT, entry.files)
+        inside = wanted.inside
+        if inside == wanted.target.path and _stands(session, inside) is not None:
+            yield Change(inside, RETYPED, entry.files), entry
+        else:
+            yield Change(inside, DELETED if seen.row is not None else ABSENT, entry.files), entry
         return
     try:
-        found = [
-            change
-            for pair in pairs(session.cache, wanted.target.path, entry, seen, wanted.inside, absent=False)
-            for change in _pair_changes(session, pair)
+        yield from [
+            found
+            for pair in pairs(session.cache, wanted.target.path, entry, seen, wanted, absent=False)
+            for found in _pair_changes(session, pair)
         ]
     except DataMissing:
         if seen.row is None:
             raise  # neither index nor tree: nothing to compare with
-        found = list(_changes_by_index(seen))
-    yield from (change for change in found if paths.is_below(change.path, wanted.inside))
+        yield from ((change, None) for change in _changes_by_index(seen))
 
 
-def _pair_changes(session: Session, pair: Pair) -> Iterator[Change]:
+def _pair_changes(session: Session, pair: Pair) -> Iterator[_Finding]:
     """Compare one folder, name by name; a file the index does not vouch for is hashed if it could be equal."""
     folder, entries = pair.folder, pair.entries
     if folder is None:
@@ -203,21 +276,22 @@ def _pair_changes(session: Session, pair: Pair) -> Iterator[Change]:
     for name in sorted(here):
         entry = entries.get(name)
         if entry is None:
-            yield Change(join(pair.path, name), ADDED)
+            yield Change(join(pair.path, name), ADDED), None
         elif name not in same or (present[name].value, present[name].kind) != (entry.value, entry.kind):
             with session.root.descend(pair.path) as directory:
-                found = same_content(session.cache, directory, name, pair.path, entry)
+                state, found = _judged(session, directory, pair.path, entry)
             if found is None:
-                yield Change(join(pair.path, name), MODIFIED)
+                yield Change(join(pair.path, name), state, entry.files), entry
             else:
                 adopted[name] = found
     for name, entry in entries.items():
         if name not in here and not (entry.kind == FOLDER and name in folder.folders):
             was_here = name in folder.gone or name in folder.lost
-            yield Change(join(pair.path, name), DELETED if was_here else ABSENT, entry.files)
+            state = RETYPED if name in folder.folders else DELETED if was_here else ABSENT
+            yield Change(join(pair.path, name), state, entry.files), entry
     for name, below in folder.folders.items():
         if name not in entries and not (below.new or below.same or below.folders):
-            yield Change(join(pair.path, name), ADDED, 0)  # an empty folder
+            yield Change(join(pair.path, name), ADDED, 0), None  # an empty folder
     if folder.row is None and pair.entry is not None:
         _adopt(session, pair.entry, pair, folder, adopted)
 
@@ -226,6 +300,8 @@ def _adopt(session: Session, entry: Entry, pair: Pair, folder: Folder, adopted: 
     """Give a folder without a row (the index was lost) one again, from what was just found equal."""
     folders = [name for name in folder.folders if name in pair.entries and pair.entries[name].kind == FOLDER]
     absent = sum(e.files for e in pair.entries.values() if e.name not in adopted and e.name not in folders)
+    rows = [(pair.entries[name], folder.folders[name].row) for name in folders]
+    absent += MIXED if any(row is not None and row.tree != below.value for below, row in rows) else 0
     total = (entry.value, entry.size, entry.files)
     # The stamp promises that the row names all there is; what differs must stay in sight.
     whole = len(adopted) == len(folder.new) and len(folders) == len(folder.folders)
@@ -240,21 +316,3 @@ def _changes_by_index(folder: Folder) -> Iterator[Change]:
             yield Change(join(folder.path, name), state)
     for below in folder.folders.values():
         yield from _changes_by_index(below)
-
-
-def same_content(cache: Cache, folder: Dir, name: str, path: str, entry: Entry) -> Present | None:
-    """Return what to record of a file or link when it is exactly what `entry` says, else None."""
-    now = time.time_ns()
-    found = folder.lstat(name)
-    is_link = stat.S_ISLNK(found.st_mode)
-    if is_link or entry.kind == LINK:
-        if is_link and entry.kind == LINK and folder.readlink(name) == entry.value:
-            return Present(LINK, entry.value, trusted_signature(found, now))
-        ours = is_link and cache.digest_of_link(folder.readlink(name)) == entry.value and entry.kind == FILE
-        return Present(FILE, entry.value, trusted_signature(found, now)) if ours else None
-    if found.st_size != entry.size or file_kind(found, entry.kind) != entry.kind:
-        return None
-    content = read_content(folder, name, path, Digest(entry.value).algorithm)
-    if content.digest != entry.value:
-        return None
-    return Present(entry.kind, entry.value, trusted_signature(content.status, now), content.fingerprint)

@@ -25,9 +25,9 @@ from ..workspace.index import Present, Row
 from ..workspace.scan import Folder, read_content
 from ._apply import without_racy
 from ._guard import Guard
+from ._look import look, refuse_unknown
 from ._session import Session, explained, open_session
 from ._tracked import Wanted, select
-from .status import look, refuse_unknown
 
 
 class Unprotected(NamedTuple):

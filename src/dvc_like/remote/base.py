@@ -41,12 +41,14 @@ class Capabilities(NamedTuple):
     """What a kind of storage is like: data, so that nobody asks for its class.
 
     `concurrency`: requests in flight that suit it. `cheap_stat`: a `stat` costs microseconds, not a round trip.
-    `label`: how it is named in messages ("local folder").
+    `label`: how it is named in messages ("local folder"). `stat_at_once`: for how many keys one `stat` is best called;
+    1 where every key is a request of its own.
     """
 
     label: str
     concurrency: int = 16
     cheap_stat: bool = False
+    stat_at_once: int = 1
 
 
 class Backend(abc.ABC):

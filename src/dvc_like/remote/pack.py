@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Collection, Iterator
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import blake3
@@ -27,6 +28,7 @@ MAX_SIZE = (1 << 32) - 1  # without ZIP64
 MAX_MEMBERS = 65_535
 RAW, DEFLATE, DELTA = 0, 1, 2
 
+TREES = ".trees/"  # what the names of trees begin with
 _MAGIC = b"dvc-like idx 1\n\0"
 _HEAD = struct.Struct("<16sQI")
 _RECORD = struct.Struct(f"<{IDENT_SIZE}sBIIQ")
@@ -52,11 +54,12 @@ class Member(NamedTuple):
 
 
 class Pack(NamedTuple):
-    """A finished pack: its id, the bytes of the ZIP and those of its index."""
+    """A finished pack: its id, the bytes of the ZIP and those of its index; and what a person may call it."""
 
     id: str
     data: bytes
     index_data: bytes
+    label: str = ""
 
 
 # ------------------------------------------------------------------------------ writing
@@ -150,7 +153,17 @@ class Builder:
         end = _END.pack(b"PK\5\6", 0, 0, count, count, len(central), self.size, 0)
         data = b"".join([*self._parts, central, end])
         index = _encode_index(self._records, len(data))
-        return Pack(blake3.blake3(index).hexdigest(), data, index)
+        return Pack(blake3.blake3(index).hexdigest(), data, index, self._label())
+
+    def _label(self) -> str:
+        """Return a path that tells what is in it: named like the folder that all of it lies in."""
+        folders = {
+            name[len(TREES) : -len(".tree")] if name.startswith(TREES) else name.rpartition("/")[0]
+            for name in self._names
+        }
+        levels = zip(*(folder.split("/") for folder in folders), strict=False)
+        common = [level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels)]
+        return "/".join([*common, f"{common[-1]}.zip"]) if any(common) else "small files.zip"
 
 
 def _encode_index(records: list[bytes], zip_size: int) -> bytes:

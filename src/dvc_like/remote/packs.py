@@ -156,12 +156,12 @@ class Packs:
 
     # ---------------------------------------------------------------- what changes
 
-    def put(self, pack: Pack, *, label: str = "") -> None:
+    def put(self, pack: Pack) -> None:
         """Store a pack, the ZIP first. It counts after the backend's next flush and `added`."""
         known = self.zips.get(pack.id)
         is_doomed = any(PREFIX + pack.id in one.names for one in self.condemned.values())
         if known is None or known.size != len(pack.data) or pack.id in self.broken or is_doomed:
-            self._backend.put(zip_key(pack.id), pack.data, label=label)
+            self._backend.put(zip_key(pack.id), pack.data, label=pack.label)
         self._backend.put(index_key(pack.id), pack.index_data)
 
     def added(self, pack: str, index: bytes) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import RemoteError, UsageError
 from ..paths import CONTROL, show
@@ -17,15 +17,18 @@ from .base import Backend, Factory
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+    from .login import Logins
+
 #: Scheme -> ``module:factory``, looked at before any plug-in: an installed package cannot take over a built-in kind.
 BUILT_IN = {
     "": "dvc_like.remote.local:open_url",
     "file": "dvc_like.remote.local:open_url",
     "memory": "dvc_like.remote.memory:open_url",
     "s3": "dvc_like.remote.s3:open_url",
+    "gdrive": "dvc_like.remote.gdrive.backend:open_url",
 }
-#: Kinds that people will ask for and that this version leaves to plug-ins.
-KNOWN_SCHEMES = ("gdrive",)
+#: Scheme -> ``module:class`` of the kinds that people log in to.
+LOGINS = {"gdrive": "dvc_like.remote.gdrive.login:DriveLogins"}
 ENTRY_POINTS = "dvc_like.backends"
 
 # Two characters at least, so that the drive letter of a Windows path is no scheme.
@@ -72,7 +75,7 @@ def open_backend(url: str, options: dict[str, str], root: str) -> Backend:
     check_url(url)
     scheme = scheme_of(url)
     place = BUILT_IN.get(scheme)
-    factory = _load_built_in(place) if place is not None else _load_plug_in(scheme)
+    factory = cast(Factory, _load_built_in(place)) if place is not None else _load_plug_in(scheme)
     backend = factory(url, options, root)
     if not isinstance(backend, Backend):
         raise RemoteError(
@@ -82,9 +85,19 @@ def open_backend(url: str, options: dict[str, str], root: str) -> Backend:
     return backend
 
 
-def _load_built_in(place: str) -> Factory:
+def open_logins(url: str) -> Logins:
+    """Return what logs people in to remotes of this kind; raise `UsageError` where nobody has to."""
+    scheme = scheme_of(url)
+    if scheme not in LOGINS:
+        kind = f"a remote of kind {scheme}://" if scheme else "a folder"
+        how = "Its credentials are found where Amazon's own tools find them: see docs/remotes/s3.md."
+        raise UsageError(f"nobody logs in to {kind}", hint=how if scheme == "s3" else "It needs no login of dvc-like.")
+    return cast("Logins", _load_built_in(LOGINS[scheme])())
+
+
+def _load_built_in(place: str) -> Any:
     module, _, name = place.partition(":")
-    return cast(Factory, getattr(importlib.import_module(module), name))
+    return getattr(importlib.import_module(module), name)
 
 
 def _load_plug_in(scheme: str) -> Factory:
@@ -92,9 +105,8 @@ def _load_plug_in(scheme: str) -> Factory:
     offers = found.get(scheme, [])
     if not offers:
         kinds = ", ".join(["a folder", *(f"{name}://" for name in sorted({*BUILT_IN, *found} - {""}))])
-        why = "this version has no driver for it" if scheme in KNOWN_SCHEMES else "nothing installed serves it"
         raise RemoteError(
-            f"remotes of kind {scheme}:// cannot be used here: {why}",
+            f"remotes of kind {scheme}:// cannot be used here: nothing installed serves it",
             hint=f"Install a package that provides the entry point {ENTRY_POINTS!r} for {scheme!r}. Here: {kinds}.",
         )
     if len({offer.value for offer in offers}) > 1:

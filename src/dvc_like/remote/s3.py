@@ -21,7 +21,8 @@ from ..paths import show
 from .base import Backend, Capabilities, Info, Sink, check_key, check_prefix, is_key
 from .s3_errors import CONFLICT, NO_RANGE, NO_TRAILERS, NOT_IMPLEMENTED, code_of, refused, told
 from .s3_options import CONCURRENCY, Options, make_client, parse
-from .s3_upload import AT_ONCE, PART, Settings, Source, Window, send_parts, sweep_uploads
+from .s3_upload import AT_ONCE, PART, Settings, send_parts, sweep_uploads
+from .source import Source, Window
 
 PIECE = 1 << 20  # what is handed to a sink at a time
 BIG = 96 << 20  # sent in parts from this size on: seven requests and more, so the biggest pack is still below it

@@ -6,18 +6,17 @@ Owns which options there are and what they mean to boto3. Asks no server anythin
 
 from __future__ import annotations
 
-import os
 import re
 from typing import Any, NamedTuple
 
 from ..errors import ConfigError, RemoteError, UsageError
 from ..paths import show
+from .options import FALSE, TRUE, flag, number, verify
 
 CONCURRENCY = 32  # requests wait for the network, not for the processor
 _TIMEOUT = 60.0  # seconds, as boto3 has it
 _MAX_PREFIX = 500  # a key of S3 has 1024 bytes, one of ours up to 512
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{1,254}")
-_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0", "")
 
 #: Option -> parameter of every request that makes an object.
 _OF_OBJECTS = {"ssekmskeyid": "SSEKMSKeyId", "acl": "ACL", "storageclass": "StorageClass"}
@@ -62,18 +61,18 @@ def parse(url: str, options: dict[str, str], root: str) -> Options:
     return Options(
         bucket,
         prefix,
-        jobs=int(_number("jobs", given, CONCURRENCY)) or CONCURRENCY,
+        jobs=int(number("jobs", given, CONCURRENCY)) or CONCURRENCY,
         region=given.get("region"),
         profile=given.get("profile"),
         endpoint=endpoint,
         key_id=key_id,
         secret=secret,
         token=given.get("sessiontoken"),
-        sign=not _flag("nosign", given.get("nosign", "false")),
+        sign=not flag("nosign", given.get("nosign", "false")),
         style=_style(given.get("pathstyle", "auto"), bucket, endpoint),
         newer_checksums=checksums == "auto",
-        timeout=_number("timeout", given, _TIMEOUT) or _TIMEOUT,
-        verify=_verify(given.get("verify"), root),
+        timeout=number("timeout", given, _TIMEOUT) or _TIMEOUT,
+        verify=verify(given.get("verify"), root),
         proxy=given.get("proxy"),
         of_objects=_of_objects(given),
     )
@@ -93,46 +92,19 @@ def _place(url: str) -> tuple[str, str]:
     return bucket, f"{prefix}/" if prefix else ""
 
 
-def _number(name: str, given: dict[str, str], default: float) -> float:
-    text = given.get(name, str(default))
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1
-    if not 0 <= number < float("inf"):
-        raise ConfigError(f"{name} = {show(text)[:100]} is not a number")
-    return number
-
-
-def _flag(name: str, text: str) -> bool:
-    if text.lower() in _TRUE:
-        return True
-    if text.lower() in _FALSE:
-        return False
-    raise ConfigError(f"{name} = {show(text)[:100]} is neither true nor false")
-
-
 def _style(text: str, bucket: str, endpoint: str | None) -> str:
     if text.lower() == "auto":
         # A certificate for *.s3.amazonaws.com fits no bucket with a dot, and few other services name hosts by buckets.
         return "path" if endpoint is not None or "." in bucket else "auto"
-    return "path" if _flag("pathstyle", text) else "virtual"
-
-
-def _verify(text: str | None, root: str) -> bool | str | None:
-    if text is None:
-        return None  # boto3 looks into AWS_CA_BUNDLE
-    if text.lower() in _TRUE + _FALSE:
-        return text.lower() in _TRUE
-    return os.path.join(root, os.path.expanduser(text))
+    return "path" if flag("pathstyle", text) else "virtual"
 
 
 def _of_objects(given: dict[str, str]) -> tuple[tuple[str, str], ...]:
     found = {parameter: given[name] for name, parameter in _OF_OBJECTS.items() if name in given}
     sse = given.get("sse", "")
-    if sse.lower() in _TRUE:
+    if sse.lower() in TRUE:
         sse = "AES256"
-    if sse.lower() not in _FALSE:
+    if sse.lower() not in FALSE:
         found["ServerSideEncryption"] = sse
     elif "SSEKMSKeyId" in found:
         found["ServerSideEncryption"] = "aws:kms"

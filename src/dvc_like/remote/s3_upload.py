@@ -1,6 +1,6 @@
 """A big object in parts: sent beside each other, found again after a kill, swept when nobody goes on with them.
 
-Owns the parts of a source, and which upload a later attempt may continue. There is no local state: the bucket is asked
+Owns the parts of an object, and which upload a later attempt may continue. There is no local state: the bucket is asked
 for unfinished uploads of the very key. A part counts as sent only when a checksum the store tells proves that it holds
 the bytes at hand. Talks to the store through an `Ask`, which bounds what is in flight and translates errors.
 """
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
-import os
 import threading
 import time
 import zlib
@@ -21,15 +19,14 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, Protocol
 
 from ..errors import DvcLikeError, RemoteError, RemoteUnavailable
-from ..paths import show
 from .base import is_key
 from .s3_errors import CONFLICT, code_of
-from .source import open_source, unreadable
+from .source import Source, Window
 
 PART = 16 << 20
 MAX_PARTS = 10_000
 AT_ONCE = 4  # parts of one object in flight
-_PIECE = 1 << 20
+_ROUND = 1 << 20  # parts that are larger than usual are whole mebibytes
 _TRIED = 8  # so many unfinished uploads of one key are looked at
 
 
@@ -38,95 +35,6 @@ class Ask(Protocol):
 
     def __call__(self, operation: str, /, **arguments: Any) -> dict[str, Any]:
         """Return the answer."""
-
-
-# ------------------------------------------------------------------------------ what is sent
-
-
-class Source:
-    """The bytes to be sent, of which any part can be read by any thread."""
-
-    def __init__(self, given: str | bytes) -> None:
-        """Open the file at a path, or take the bytes themselves."""
-        self.failed: DvcLikeError | None = None  # an error of this machine, which boto3 would hide in its own
-        self._bytes = memoryview(given) if isinstance(given, bytes) else None
-        self._path = "" if isinstance(given, bytes) else given
-        self._fd = -1 if isinstance(given, bytes) else open_source(given)
-        self._mutex = threading.Lock()
-        try:
-            self.size = len(given) if isinstance(given, bytes) else os.fstat(self._fd).st_size
-            self.read(0, 1)  # a folder can be opened, and not read
-        except BaseException:
-            self.close()
-            raise
-
-    def read(self, start: int, length: int) -> bytes | memoryview:
-        """Return some bytes at a place, at least one unless it is the end."""
-        if self._bytes is not None:
-            return self._bytes[start : start + length]
-        try:
-            if hasattr(os, "pread"):
-                return os.pread(self._fd, length, start)
-            with self._mutex:
-                os.lseek(self._fd, start, os.SEEK_SET)
-                return os.read(self._fd, length)
-        except OSError as error:
-            self.failed = unreadable(error, self._path)
-            raise self.failed from error
-
-    def pieces(self, start: int, length: int) -> Iterator[bytes | memoryview]:
-        """Yield a part in pieces."""
-        while length > 0:
-            piece = self.read(start, min(_PIECE, length))
-            if not piece:
-                self.failed = DvcLikeError(f"{show(self._path)} became shorter while it was sent")
-                raise self.failed
-            yield piece
-            start, length = start + len(piece), length - len(piece)
-
-    def close(self) -> None:
-        """Give the file back."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-
-class Window(io.RawIOBase):
-    """A part of a source as a file, which boto3 reads more than once. Nothing but the piece asked for is in memory."""
-
-    def __init__(self, source: Source, start: int, length: int) -> None:
-        super().__init__()
-        self._source, self._start, self._length, self._at = source, start, length, 0
-
-    def __len__(self) -> int:
-        return self._length
-
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Say that it can be read again."""
-        return True
-
-    def tell(self) -> int:
-        """Return the place of the next byte."""
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place."""
-        self._at = max(0, offset + (0, self._at, self._length)[whence])
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        """Read the next bytes."""
-        wanted = min(len(buffer), self._length - self._at)
-        if wanted <= 0:
-            return 0
-        piece = next(self._source.pieces(self._start + self._at, wanted))
-        buffer[: len(piece)] = piece
-        self._at += len(piece)
-        return len(piece)
 
 
 # ------------------------------------------------------------------------------ sending
@@ -154,7 +62,7 @@ def send_parts(ask: Ask, key: str, source: Source, settings: Settings) -> None:
             return  # it is there; the condition below would find out too, but only after everything was sent
     size = settings.part_size
     size = max(size, -(-source.size // MAX_PARTS))
-    size = -(-size // _PIECE) * _PIECE if size > settings.part_size else size
+    size = -(-size // _ROUND) * _ROUND if size > settings.part_size else size
     lengths = [min(size, source.size - start) for start in range(0, source.size, size)]
     sums = {"ChecksumAlgorithm": settings.algorithm} if settings.algorithm else {}
     upload, sent = _unfinished(ask, key, source, lengths)

@@ -1,4 +1,4 @@
-"""The local file that a `put` sends: opened, read, and its failures told as what they are.
+"""What a `put` sends: a local file opened, read, and its failures told as what they are; any part of it as a file.
 
 Owns that a file of this machine which cannot be read is no fault of the remote: it is neither tried again nor
 reported as a refusal. For every driver; knows none.
@@ -6,12 +6,17 @@ reported as a refusal. For every driver; knows none.
 
 from __future__ import annotations
 
+import io
 import os
+import threading
+from collections.abc import Iterator
+from typing import Any
 
 from ..errors import DataMissing, DvcLikeError
 from ..paths import show
 
 SMALL = 64 << 10  # one read takes such a file whole; from this size on cloning can cost less than copying
+_PIECE = 1 << 20
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
@@ -52,3 +57,89 @@ def unreadable(error: OSError, path: str) -> DvcLikeError:
     """Return the error to raise when reading the source fails."""
     kind = DataMissing if isinstance(error, FileNotFoundError | NotADirectoryError) else DvcLikeError
     return kind(f"{show(path)} cannot be read: {error.strerror or error}")
+
+
+class Source:
+    """The bytes to be sent, of which any part can be read by any thread."""
+
+    def __init__(self, given: str | bytes) -> None:
+        """Open the file at a path, or take the bytes themselves."""
+        self.failed: DvcLikeError | None = None  # an error of this machine, which boto3 would hide in its own
+        self._bytes = memoryview(given) if isinstance(given, bytes) else None
+        self._path = "" if isinstance(given, bytes) else given
+        self._fd = -1 if isinstance(given, bytes) else open_source(given)
+        self._mutex = threading.Lock()
+        try:
+            self.size = len(given) if isinstance(given, bytes) else os.fstat(self._fd).st_size
+            self.read(0, 1)  # a folder can be opened, and not read
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self, start: int, length: int) -> bytes | memoryview:
+        """Return some bytes at a place, at least one unless it is the end."""
+        if self._bytes is not None:
+            return self._bytes[start : start + length]
+        try:
+            if hasattr(os, "pread"):
+                return os.pread(self._fd, length, start)
+            with self._mutex:
+                os.lseek(self._fd, start, os.SEEK_SET)
+                return os.read(self._fd, length)
+        except OSError as error:
+            self.failed = unreadable(error, self._path)
+            raise self.failed from error
+
+    def pieces(self, start: int, length: int) -> Iterator[bytes | memoryview]:
+        """Yield a part in pieces."""
+        while length > 0:
+            piece = self.read(start, min(_PIECE, length))
+            if not piece:
+                self.failed = DvcLikeError(f"{show(self._path)} became shorter while it was sent")
+                raise self.failed
+            yield piece
+            start, length = start + len(piece), length - len(piece)
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class Window(io.RawIOBase):
+    """A part of a source as a file, which boto3 reads more than once. Nothing but the piece asked for is in memory."""
+
+    def __init__(self, source: Source, start: int, length: int) -> None:
+        super().__init__()
+        self._source, self._start, self._length, self._at = source, start, length, 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Say that it can be read again."""
+        return True
+
+    def tell(self) -> int:
+        """Return the place of the next byte."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place."""
+        self._at = max(0, offset + (0, self._at, self._length)[whence])
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Read the next bytes."""
+        wanted = min(len(buffer), self._length - self._at)
+        if wanted <= 0:
+            return 0
+        piece = next(self._source.pieces(self._start + self._at, wanted))
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)

@@ -23,6 +23,8 @@ from ..statefile import StateFile
 VERSION = 1
 #: Of an entry whose bytes went into place without passing through us (a clone, a link).
 NO_FINGERPRINT = bytes(FINGERPRINT_SIZE)
+#: Added to `Row.absent` where a subfolder is in step with another version than the row's tree says.
+MIXED = 1 << 40
 
 
 class Present(NamedTuple):
@@ -39,7 +41,8 @@ class Row:
     """One folder in step with a tree.
 
     `tree` is the digest of the whole folder, `size` and `files` its totals. `absent` counts the files that were
-    never brought into the workspace: those directly in it, and those of subfolders that are not there at all.
+    never brought into the workspace: those directly in it, and those of subfolders that are not there at all; with
+    `MIXED` on top the folder as a whole is what no tree says.
     `stored` says that every object was seen in the cache. The columns `names`, `kinds`, `values`, `signatures` and
     `fingerprints` run in parallel over the files and links that are present; `folders` names the subfolders that
     are. A tracked single file has a row with its one name.
@@ -165,6 +168,11 @@ class Index:
             if row.values != (row.tree,):  # else it is the row of a single file
                 found.add(tree_key(Digest(row.tree)))
         return found
+
+    def names_in(self, path: str) -> frozenset[str] | None:
+        """Return the names a folder was recorded with, of files and folders, None when it was not."""
+        row = self.get(path)
+        return None if row is None else frozenset((*row.names, *row.folders))
 
     def put(self, path: str, row: Row) -> None:
         """Set the row of a folder."""
