@@ -317,3 +317,11 @@ def test_rules_are_not_even_looked_for_where_nothing_changed(place: Place, monke
     place.write({"data/sub/c.tmp": "t"})
     assert place.states() == {"data": "unchanged"}
     assert asked == ["data/sub"]
+
+
+def test_rules_that_cannot_be_read_are_not_taken_for_missing_data(place: Place, cli: InProcess) -> None:
+    place.track({"data/a": "a"})
+    (place / "data/.dvc-likeignore").symlink_to("a")
+    done = cli("status", code=7)
+    assert "data/.dvc-likeignore is a link" in done.out
+    assert "pull" not in done.out

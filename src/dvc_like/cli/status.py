@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..errors import Differences, DvcLikeError, gathered
+from ..errors import DataMissing, Differences, DvcLikeError, gathered
 from ..ops.status import Change, TargetStatus, status
 from ..paths import show
 from ..project import Project
@@ -163,4 +163,6 @@ def _summary(console: Console, found: list[TargetStatus], different: list[Target
 
 def _is_uncached(one: TargetStatus) -> bool:
     """Tell whether the cache lacks something of a target that has to come from a remote."""
+    if one.problem is not None:
+        return isinstance(one.problem, DataMissing)
     return not one.cached or bool(one.uncached) or any(not change.cached for change in one.changes)
