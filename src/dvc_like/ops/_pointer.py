@@ -12,7 +12,7 @@ from ..meta.file import SUFFIX
 from ..paths import RelPath, join, show
 from ..workspace import gitignore
 from ._session import Session
-from ._tracked import Target, select
+from ._tracked import Target, lstat_of, select
 
 
 def named(session: Session, text: str, way_out: str) -> Target:
@@ -53,15 +53,7 @@ def tell_git(session: Session, targets: list[RelPath]) -> tuple[RelPath, ...]:
         file for path in targets for file in (RelPath(path + SUFFIX), join(paths.parent(path), gitignore.NAME))
     )
     known = set(git.tracked(files))
-    found = tuple(file for file in files if file in known or _exists(session.root, file))
+    found = tuple(file for file in files if file in known or lstat_of(session.root, file) is not None)
     if session.project.config.flag("core.autostage"):
         git.stage(found)
     return found
-
-
-def _exists(root: Dir, path: RelPath) -> bool:
-    try:
-        with root.descend(paths.parent(path)) as folder:
-            return folder.exists(path.rpartition("/")[2])
-    except (FileNotFoundError, NotADirectoryError):
-        return False

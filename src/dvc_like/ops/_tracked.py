@@ -228,6 +228,15 @@ def enclosing(root: Dir, path: RelPath) -> Target | None:
     return None
 
 
+def lstat_of(root: Dir, path: RelPath) -> os.stat_result | None:
+    """Return the stat of what is at a path, be it a link; None when nothing is. No link is followed on the way."""
+    try:
+        with root.descend(paths.parent(path)) as folder:
+            return folder.lstat(path.rpartition("/")[2])
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def commit_of(project: Project, revision: str | None) -> str | None:
     """Return the commit of a revision; of None that of HEAD, or None when there is no commit yet."""
     git = project.git

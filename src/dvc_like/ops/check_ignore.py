@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..fsutil import Dir
-from ..paths import RelPath, parent
+from ..paths import RelPath
 from ..project import Project
 from ..workspace.ignore import Ignore, Rule
-from ._tracked import enclosing
+from ._tracked import enclosing, lstat_of
 
 
 class PathChecked(NamedTuple):
@@ -40,14 +40,7 @@ def check_ignore(project: Project, named: Iterable[str | os.PathLike[str]]) -> l
             path = project.relative(text)
             holder = enclosing(root, path) if path else None
             top = holder.path if holder is not None else ""
-            is_folder = text.endswith(("/", os.sep)) or _is_folder(root, path)
+            status = lstat_of(root, path)
+            is_folder = text.endswith(("/", os.sep)) or (status is not None and stat.S_ISDIR(status.st_mode))
             found.append(PathChecked(text, path, ignore.cause(path, is_folder, top) if path != top else None))
     return found
-
-
-def _is_folder(root: Dir, path: RelPath) -> bool:
-    try:
-        with root.descend(parent(path)) as folder:
-            return stat.S_ISDIR(folder.lstat(path.rpartition("/")[2]).st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False

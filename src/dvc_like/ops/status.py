@@ -6,7 +6,6 @@ Owns the comparison and nothing else: it reads, and only refreshes the index.
 from __future__ import annotations
 
 import contextlib
-import os
 import stat
 from collections import Counter
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ from ._look import look, refuse_unknown, same_content
 from ._on_remote import OnRemote, on_remotes
 from ._renames import files_below, find_renames
 from ._session import Session, open_session
-from ._tracked import Selection, Target, Wanted
+from ._tracked import Selection, Target, Wanted, lstat_of
 from ._trees import UNFOLD_FREELY, Pair, load, pairs, root_entry
 
 MODIFIED, ADDED, DELETED, ABSENT, RENAMED, RETYPED = "modified", "added", "deleted", "absent", "renamed", "retyped"
@@ -207,15 +206,6 @@ def _unstored(session: Session, seen: Folder) -> Iterator[RelPath]:
         yield from _unstored(session, below)
 
 
-def _stands(session: Session, path: RelPath) -> os.stat_result | None:
-    """Return the stat of what is at a path."""
-    try:
-        with session.root.descend(paths.parent(path)) as parent:
-            return parent.lstat(path.rpartition("/")[2])
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
 def _file_changes(session: Session, wanted: Wanted, entry: Entry, seen: Folder) -> Iterator[_Finding]:
     row, target = seen.row, wanted.target
     if not seen.exists:
@@ -247,7 +237,7 @@ def _judged(session: Session, folder: Dir, path: str, entry: Entry) -> tuple[str
 def _folder_changes(session: Session, wanted: Wanted, entry: Entry, seen: Folder) -> Iterator[_Finding]:
     if not seen.exists:
         inside = wanted.inside
-        if inside == wanted.target.path and _stands(session, inside) is not None:
+        if inside == wanted.target.path and lstat_of(session.root, inside) is not None:
             yield Change(inside, RETYPED, entry.files), entry
         else:
             yield Change(inside, DELETED if seen.row is not None else ABSENT, entry.files), entry
