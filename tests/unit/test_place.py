@@ -13,7 +13,7 @@ from dvc_like.cache.place import Placed, Placer
 from dvc_like.cache.store import Cache
 from dvc_like.cache.writer import CLONE_FROM, SMALL, Writer
 from dvc_like.digest import Digest
-from dvc_like.fsutil import Dir, signature
+from dvc_like.fsutil import Dir, copy_bytes, signature
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="tests links and bits of POSIX")
 
@@ -252,3 +252,21 @@ def test_one_placer_serves_many_where_cloning_cannot_be(small_disk: Callable[[in
 
 def test_only_links_that_share_the_inode_count_as_links(there: Place) -> None:
     assert [Placer(there.cache, (kind,)).links for kind in TYPES] == [False, True, True, False]
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_an_object_that_is_written_to_while_it_is_copied_is_not_placed(
+    there: Place, monkeypatch: pytest.MonkeyPatch, replace: bool
+) -> None:
+    digest = there.store(b"x" * (SMALL + 1))
+    path = Path(there.cache.path(digest))
+
+    def copy_late(source: int, target: int) -> None:
+        path.chmod(0o644)
+        with path.open("r+b") as file:  # as an editor does through a hard link in another workspace
+            file.write(b"y")
+        copy_bytes(source, target)
+
+    monkeypatch.setattr("dvc_like.cache.place.copy_bytes", copy_late)
+    assert there.place(digest, "copy", replace=replace) is None
+    assert os.listdir(there.root) == []

@@ -64,22 +64,25 @@ class Placer:
             for kind in self._types:
                 if self._try(kind, folder, target, digest, fd, status, executable):
                     break
+            after = os.fstat(fd)
+            if not _same_bytes(status, after):
+                folder.unlink(target)  # somebody writes to it through a hard link: what was copied may be anything
+                return None
             if replace:
                 try:
                     (put or folder.rename)(target, name)
                 except BaseException:
                     folder.unlink(target)
                     raise
-            placed = folder.lstat(name)
-            if replace or (placed.st_ino == status.st_ino and placed.st_dev == status.st_dev):
-                self._renew(digest, status, os.fstat(fd), fingerprint)
-            return Placed(placed, fingerprint)
+                after = os.fstat(fd)
+            self._renew(digest, status, after, fingerprint)
+            return Placed(folder.lstat(name), fingerprint)
         finally:
             os.close(fd)
 
     def _renew(self, digest: Digest, before: os.stat_result, after: os.stat_result, fingerprint: bytes) -> None:
         """Keep an object trusted whose ctime moved because a link to it came or went, and nothing else."""
-        if after.st_ctime_ns != before.st_ctime_ns and signature(after)[:16] == signature(before)[:16]:
+        if after.st_ctime_ns != before.st_ctime_ns and _same_bytes(before, after):
             self._cache.trust.set(digest, signature(after), fingerprint)
 
     def _try(
@@ -125,3 +128,8 @@ class Placer:
                 return False
             raise
         return True
+
+
+def _same_bytes(before: os.stat_result, after: os.stat_result) -> bool:
+    """Tell whether an open file was not written to in between."""
+    return (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
