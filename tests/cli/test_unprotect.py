@@ -19,6 +19,7 @@ from tests.conftest import IS_ROOT, Node
 import dvc_like
 from dvc_like.cache.store import Cache
 from dvc_like.digest import Digest
+from dvc_like.fsutil import copy_bytes
 from dvc_like.locks import lock
 
 CONTENT = {"data/x": "one", "data/sub/y": "two", "single": "three"}
@@ -231,3 +232,22 @@ def test_stopped_at_many_moments(linked: Place, cli: Cli, number: int, tmp_path:
         cli("unprotect", "data", "single")
         assert shared(linked) == set()
         cli("fsck", "--read-data")
+
+
+def test_an_object_that_is_written_to_while_it_is_copied(
+    place: Place, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.config("local", cache_type="symlink")
+    place.track(dict(CONTENT))
+    place.checkout(relink=True)
+
+    def copy_late(source: int, target: int) -> None:
+        if os.path.samestat(os.fstat(source), place.cached("one").stat()):
+            unlock(place.cached("one")).write_text("edited")
+        copy_bytes(source, target)
+
+    monkeypatch.setattr("dvc_like.ops.unprotect.clone", lambda *_: False)
+    monkeypatch.setattr("dvc_like.ops.unprotect.copy_bytes", copy_late)
+    assert "data/x" in cli("unprotect", "data", "single", code=5).err
+    assert [name for name in CONTENT if (place / name).is_symlink()] == ["data/x"]
+    assert temps_in(place / "data") == []

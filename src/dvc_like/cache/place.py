@@ -65,7 +65,7 @@ class Placer:
                 if self._try(kind, folder, target, digest, fd, status, executable):
                     break
             after = os.fstat(fd)
-            if not _same_bytes(status, after):
+            if not same_bytes(status, after):
                 folder.unlink(target)  # somebody writes to it through a hard link: what was copied may be anything
                 return None
             if replace:
@@ -82,7 +82,7 @@ class Placer:
 
     def _renew(self, digest: Digest, before: os.stat_result, after: os.stat_result, fingerprint: bytes) -> None:
         """Keep an object trusted whose ctime moved because a link to it came or went, and nothing else."""
-        if after.st_ctime_ns != before.st_ctime_ns and _same_bytes(before, after):
+        if after.st_ctime_ns != before.st_ctime_ns and same_bytes(before, after):
             self._cache.trust.set(digest, signature(after), fingerprint)
 
     def _try(
@@ -130,6 +130,6 @@ class Placer:
         return True
 
 
-def _same_bytes(before: os.stat_result, after: os.stat_result) -> bool:
+def same_bytes(before: os.stat_result, after: os.stat_result) -> bool:
     """Tell whether an open file was not written to in between."""
     return (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)

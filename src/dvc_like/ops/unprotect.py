@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from .. import paths
+from ..cache.place import same_bytes
 from ..digest import Digest
 from ..errors import DataMissing, DvcLikeError, UsageError, gathered
 from ..fsutil import CREATE, NO_SIGNATURE, READ_USER, Dir, clone, copy_bytes, signature, temp_name
@@ -130,15 +131,17 @@ class _Work:
             if opened is None:
                 self.missing += [join(path, name)] if digest is not None else []
                 return None
-            source = opened[0]
+            source, status, _ = opened
         else:
             digest = self._object(here, path, name, before, recorded)
             if digest is None:
                 return None
-            source = here.open(name, READ_USER)  # its own bytes, which may not be the object's any more
+            source, status = here.open(name, READ_USER), before  # its own bytes, perhaps not the object's any more
         put = self.guard.put(here, path, signature(before), expected=True)
         try:
-            _copy(here, name, source, put)
+            if not _copy(here, name, source, status, put):
+                self.guard.leave(join(path, name))
+                return None
         except (FileExistsError, FileNotFoundError):
             return None  # changed or gone meanwhile
         finally:
@@ -179,8 +182,8 @@ def _folders(seen: Folder) -> Iterator[Folder]:
         yield from _folders(below)
 
 
-def _copy(here: Dir, name: str, source: int, put: Callable[[str, str], None]) -> None:
-    """Put a copy of what is open at `source` under `name`."""
+def _copy(here: Dir, name: str, source: int, status: os.stat_result, put: Callable[[str, str], None]) -> bool:
+    """Put a copy of what is open at `source` under `name`; False: it was written to since its `status`."""
     temp = temp_name()
     out = here.open(temp, CREATE)
     try:
@@ -189,8 +192,12 @@ def _copy(here: Dir, name: str, source: int, put: Callable[[str, str], None]) ->
                 copy_bytes(source, out)
         finally:
             os.close(out)
+        if not same_bytes(status, os.fstat(source)):
+            here.unlink(temp)
+            return False
         put(temp, name)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             here.unlink(temp)
         raise
+    return True
