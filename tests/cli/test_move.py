@@ -201,6 +201,17 @@ def test_two_equal_datasets_do_not_become_one(tracked: Place, cli: Cli) -> None:
     assert len(tracked.states()) == 4
 
 
+@pytest.mark.parametrize("gone", [["single"], ["single", "twin"], ["data"], ["data", "double"]])
+def test_a_target_is_not_taken_for_its_equal_that_is_there(tracked: Place, cli: Cli, gone: list[str]) -> None:
+    tracked.track({"twin": "3", "double/x": "1", "double/sub/y": "2"})
+    for name in gone:
+        (tracked / name).unlink() if (tracked / name).is_file() else shutil.rmtree(tracked / name)
+    before = tracked.data()
+    cli("move", gone[0], "twin" if gone[0] == "single" else "double", code=(2, 5))
+    assert {"data", "single", "twin", "double"} <= set(tracked.states())
+    assert tracked.data() == before
+
+
 def test_a_file_that_appears_meanwhile_is_not_replaced(tracked: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = dvc_like.ops.move._check  # type: ignore[attr-defined]
 

@@ -73,7 +73,7 @@ def _destination(session: Session, target: Target, typed: str) -> RelPath:
     status = lstat_of(session.root, path) if path else session.root.status()
     is_folder = stat.S_ISDIR(status.st_mode) if status is not None else typed.endswith(("/", os.sep))
     if is_folder and (status is not None or not target.meta.is_folder):
-        if _continues(session.root, target.path, path):
+        if path == target.path or _continues(session, target.path, path):
             return path  # the folder that a run before this one has moved already
         return join(path, target.path.rpartition("/")[2])
     return path
@@ -99,9 +99,9 @@ def _check(session: Session, target: Target, path: RelPath) -> None:
             if os.path.lexists(os.path.join(session.project.root, folder, mark)):
                 raise UsageError(f"{show(folder)} is a repository of its own: {show(path)} cannot lie in it")
     data, new = lstat_of(root, source), lstat_of(root, path)
-    if new is not None and (data is not None or not _continues(root, source, path)):
+    if new is not None and (data is not None or not _continues(session, source, path)):
         raise _taken(path)
-    if lstat_of(root, RelPath(path + SUFFIX)) is not None and not _continues(root, source, path):
+    if lstat_of(root, RelPath(path + SUFFIX)) is not None and not _continues(session, source, path):
         raise _taken(RelPath(path + SUFFIX))
     git = session.project.git
     if git is not None and git.tracked([path]):
@@ -124,12 +124,18 @@ def _taken(path: RelPath) -> WouldOverwrite:
     )
 
 
-def _continues(root: Dir, source: RelPath, path: RelPath) -> bool:
-    """Tell whether a run that died has written the new meta file already: it equals the old one, byte for byte."""
+def _continues(session: Session, source: RelPath, path: RelPath) -> bool:
+    """Tell whether a run that died has written the new meta file already: it equals the old one, byte for byte.
+
+    One that Git tracks is of another target, which only has the same content.
+    """
     try:
-        return bool(path) and _meta(root, source) == _meta(root, path)
+        if not path or _meta(session.root, source) != _meta(session.root, path):
+            return False
     except OSError:
         return False
+    git = session.project.git
+    return git is None or not git.tracked([RelPath(path + SUFFIX)])
 
 
 def _meta(root: Dir, path: RelPath) -> bytes:
