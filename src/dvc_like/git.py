@@ -158,7 +158,7 @@ class Git:
 
     def files_at(self, commit: str) -> list[tuple[str, str]]:
         """Return (object, path relative to the project) of every file in a commit: no links, no submodules."""
-        listed = self.run("ls-tree", "-r", "-z", "--full-tree", commit, "--", *([self.prefix] if self.prefix else []))
+        listed = self.run("ls-tree", "-r", "-z", "--full-tree", commit, *_place(self))
         lines = [line.partition(b"\t") for line in listed.split(b"\0") if line.startswith(b"100")]
         return [(head.split()[2].decode(), self.relative(raw)) for head, _, raw in lines]
 
@@ -252,10 +252,11 @@ class File(NamedTuple):
 def listing(git: Git, commit: str | None, below: str) -> Iterator[File]:
     """Yield what Git tracks at or below a path, in a commit or (None) in its index; sizes of a commit's only."""
     place = "/".join(part for part in (git.prefix, below) if part)
+    only = ["--", f":(top,literal){place}"] if place else []
     if commit is not None:
-        out = git.run("ls-tree", "-r", "-l", "-z", "--full-tree", commit, *(["--", place] if place else []))
+        out = git.run("ls-tree", "-r", "-l", "-z", "--full-tree", commit, *only)
     else:
-        out = git.run("ls-files", "-s", "-z", "--full-name", "--", f":(top,literal){place}")
+        out = git.run("ls-files", "-s", "-z", "--full-name", *only)
     kinds = {b"100755": "x", b"120000": "l", b"160000": "d"}
     for line in out.split(b"\0")[:-1]:
         head, _, raw = line.partition(b"\t")

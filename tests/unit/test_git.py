@@ -234,7 +234,7 @@ def test_binary_and_empty_meta_files_come_as_they_are(repo: Path, git: Run) -> N
     assert dict(find(repo).metas_at(head, SUFFIX)) == {"a.meta": b"\n\0\xff\n\n", "b.meta": b""}
 
 
-@pytest.mark.parametrize("prefix", ["proj", "p[r]oj", "deep/er"])
+@pytest.mark.parametrize("prefix", ["proj", "p[r]oj", "deep/er", ":(top)x"])
 def test_a_project_in_a_subfolder_sees_only_its_own(repo: Path, git: Run, prefix: str) -> None:
     files: dict[str, str | None] = {f"{prefix}/a.meta": "1", f"{prefix}/s/b.meta": "2"}
     files |= {"top.meta": "t", f"{prefix}x/c.meta": "3", "proj2/d.meta": "4"}
