@@ -42,7 +42,7 @@ def folder(console: Console, path: str | None, unset: bool, show_origin: bool, l
     """Print the folder the objects lie in, or make PATH that folder.
 
     Kept in --local unless another level is named; a file that Git tracks may not hold it. Objects that are there
-    already are not moved. Several projects may share one folder.
+    already are not moved. Several projects may share one folder; `dvc-like gc` then takes nothing without --force.
     """
     if path is not None and unset:
         raise click.UsageError("give a PATH or --unset, not both")
