@@ -241,3 +241,10 @@ def test_stopped_at_many_moments(tracked: Place, cli: Real, number: int, tmp_pat
         place.git("checkout", "-q", ".")
         place.checkout()
         assert place.data() == tracked.data()
+
+
+def test_from_inside_the_folder_that_goes(tracked: Place, cli: Real) -> None:
+    done = cli("remove", "--outs", ".", cwd=tracked / "data")
+    assert "2 files removed" in done.out
+    assert "git add data.meta .gitignore" in done.out
+    assert not (tracked / "data").exists()

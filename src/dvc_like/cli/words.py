@@ -34,7 +34,10 @@ def git_hint(project: Project, files: Iterable[str]) -> str:
         return ""
     import shlex
 
-    here = os.path.relpath(project.root).replace(os.sep, "/")
+    try:
+        here = os.path.relpath(project.root).replace(os.sep, "/")
+    except FileNotFoundError:
+        here = "."  # the current folder went away with its data
     listed = [name if here == "." else posixpath.normpath(f"{here}/{name}") for name in names]
     words = [shlex.quote(show(f"./{name}" if name[0] in "-:" else name)) for name in listed]
     return f"To track the change with Git: git add {' '.join(words)}"
