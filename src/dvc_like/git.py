@@ -293,6 +293,8 @@ def history(git: Git, commit: str, paths: Iterable[str], *, one: bool = False) -
             found.changes[git.relative(next(words, b""))] = objects[0], objects[1]
     if found is not None:
         yield found
+
+
 def commits_of(git: Git, revisions: str) -> dict[str, str]:
     """Return the ids of the commits that are meant, each with a name for people; raise `UsageError`.
 
