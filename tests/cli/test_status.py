@@ -111,6 +111,13 @@ def test_a_quick_change_of_the_same_size_right_after_add_is_seen(place: Place) -
         assert place.states() == {"d": "changed", "x": "changed"}
 
 
+def test_verbose_lists_what_is_unchanged_as_hints_promise(tracked: Place, cli: Cli) -> None:
+    hint = cli("status", "nope", cwd=tracked.root, code=2).err
+    assert "`dvc-like status -v` lists what is tracked" in hint
+    lines = cli("status", "-v", cwd=tracked.root).out.splitlines()
+    assert lines == ["unchanged data/", "unchanged single", "Everything is as recorded (2 targets)."]
+
+
 def test_touched_and_rewritten_files_are_unchanged(tracked: Place) -> None:
     os.utime(tracked / "single", (1, 1))
     data = (tracked / "data/a/0").read_bytes()

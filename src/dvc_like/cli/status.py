@@ -49,7 +49,8 @@ def command(
 
     Files are modified, added, deleted, renamed (found by their content), retyped (a link where a file is recorded,
     say), or absent: recorded, but never checked out here. Of files that are as recorded it names those that the cache
-    is known to lack, as uncached; with --cloud those that the remote lacks, as unsent.
+    is known to lack, as uncached; with --cloud those that the remote lacks, as unsent. With -v it also lists the
+    targets that are unchanged.
     """
     del recursive
     wrong: list[DvcLikeError] = []
@@ -66,7 +67,7 @@ def command(
     if found or not wrong:
         console.document("status", {"targets": [_as_json(one) for one in found]})
     different = [one for one in found if one.differs]
-    for one in different:
+    for one in found if console.verbose else different:
         _print(console, one)
     _summary(console, found, different, sound=not wrong)
     if wrong:

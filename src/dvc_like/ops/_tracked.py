@@ -210,7 +210,7 @@ def _meaning(root: Dir, path: RelPath, typed: str, failures: list[DvcLikeError])
         return []
     raise UsageError(
         f"{show(typed)} is not tracked, and nothing below it is",
-        hint="`dvc-like status` lists what is tracked; `dvc-like add` tracks more.",
+        hint="`dvc-like status -v` lists what is tracked; `dvc-like add` tracks more.",
     )
 
 

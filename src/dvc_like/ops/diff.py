@@ -117,7 +117,7 @@ def _chosen(
         failures.append(
             UsageError(
                 f"{show(asked[name])} is tracked on neither side, and nothing below it is",
-                hint="Check the spelling; `dvc-like status` lists what is tracked.",
+                hint="Check the spelling; `dvc-like status -v` lists what is tracked.",
             )
         )
     return found
