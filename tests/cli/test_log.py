@@ -247,3 +247,13 @@ def test_in_a_subproject_and_a_worktree(repo: Path, cli: InProcess, git: Callabl
     git("worktree", "add", "-q", str(repo.parent / "tree"))
     assert cli("log", "x", cwd=repo.parent / "tree/deep").out.endswith(": one\n")
     shutil.rmtree(repo.parent / "tree")
+
+
+def test_a_folder_that_only_holds_targets_is_sent_to_them(place: Place, cli: InProcess) -> None:
+    place.write({"sets/a/x": "1", "sets/b": "2"})
+    place.add("sets/a", "sets/b")
+    place.save()
+    done = cli("log", "sets", code=2)
+    assert "sets is not tracked itself" in done.err
+    assert "sets/a, sets/b" in done.err
+    assert "never was" in cli("log", "nope", code=2).err

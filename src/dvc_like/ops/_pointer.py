@@ -27,12 +27,17 @@ def named(session: Session, text: str, way_out: str) -> Target:
     if first.inside != first.target.path:
         raise UsageError(f"{show(text)} lies in the tracked folder {show(first.target.path)}", hint=way_out)
     if path not in (first.target.path, first.target.meta_path):
-        names = ", ".join(show(one.target.path) for one in found[:5])
-        raise UsageError(
-            f"{show(text)} is not tracked itself, but holds what is",
-            hint=f"Name the targets: {names}{', ...' if len(found) > 5 else ''}.",
-        )
+        raise only_holds(text, [one.target for one in found])
     return first.target
+
+
+def only_holds(text: str, targets: list[Target]) -> UsageError:
+    """Say that a folder is no target, and which lie in it."""
+    names = ", ".join(show(one.path) for one in targets[:5])
+    return UsageError(
+        f"{show(text)} is not tracked itself, but holds what is",
+        hint=f"Name the targets: {names}{', ...' if len(targets) > 5 else ''}.",
+    )
 
 
 def withdraw(session: Session, path: RelPath) -> None:

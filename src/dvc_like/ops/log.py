@@ -17,9 +17,10 @@ from ..paths import RelPath, is_below, parent, show
 from ..progress import SILENT, Progress, Task
 from ..project import Project
 from ._compare import ADDED, DELETED, MODIFIED, RENAMED, Comparison
+from ._pointer import only_holds
 from ._session import Session, open_session
 from ._sides import inside, item_then
-from ._tracked import Target, commit_of, enclosing, is_ours
+from ._tracked import Target, commit_of, enclosing, is_ours, walk
 
 PRESENT, UNKNOWN = "present", "unknown"
 
@@ -74,6 +75,9 @@ def log(
         found = work.of(commit, name, limit) if commit is not None else []
         here = os.path.lexists(os.path.join(project.root, name)) and enclosing(session.root, name) is not None
         if not found and not here and not wrong:
+            below = list(walk(session.root, name))
+            if below:
+                raise only_holds(name or ".", below)
             raise UsageError(f"{show(name or '.')} is not tracked, and never was", hint="Check the spelling.")
     if work.missing:
         wrong.append(
