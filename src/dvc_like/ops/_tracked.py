@@ -335,6 +335,15 @@ def _versions(git: Git, selection: Selection) -> Iterator[tuple[str, bytes]]:
         yield from git.metas_at(commit, SUFFIX)
 
 
+def status_at(root: Dir, path: RelPath) -> os.stat_result | None:
+    """Return what lies at a path of the workspace, None for nothing; a link is not followed."""
+    try:
+        with root.descend(paths.parent(path)) as folder:
+            return folder.lstat(path.rpartition("/")[2])
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def narrow(target: Target, named: tuple[RelPath, ...]) -> Iterator[Wanted]:
     """Yield what the named paths (none: all) mean for a target."""
     if not named:
