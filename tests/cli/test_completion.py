@@ -53,7 +53,7 @@ def tracked(place: Place) -> Place:
 
 def test_commands_and_their_options(offer: Offer) -> None:
     assert plain(offer("")) == list(COMMANDS)
-    assert plain(offer("che")) == ["checkout"]
+    assert plain(offer("checko")) == ["checkout"]
     assert plain(offer("remote", "re")) == ["remove", "rename"]
     assert {"--force", "--relink", "--json"} <= set(plain(offer("checkout", "--")))
     assert plain(offer("completion", "")) == ["bash", "zsh", "fish"]
@@ -117,7 +117,7 @@ def test_nothing_is_said_where_something_is_wrong(tracked: Place, offer: Offer, 
     assert offer("checkout", "sets/a/") == []
     (tracked / ".dvc-like/config").write_text("[core\n")
     assert offer("checkout", "") == []
-    assert plain(offer("che")) == ["checkout"]
+    assert plain(offer("checko")) == ["checkout"]
 
 
 def test_interrupted_while_it_looks(tracked: Place, offer: Offer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +147,7 @@ def test_no_other_command_is_loaded() -> None:
         "os.environ.update(_DVC_LIKE_COMPLETE='bash_complete', COMP_WORDS=sys.argv[1], COMP_CWORD='1')\n"
         "main([]); sys.stderr.write(' '.join(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code, "dvc-like ch"], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code, "dvc-like checko"], capture_output=True, text=True, check=True)
     assert done.stdout == "plain,checkout\n"
     assert not {"dvc_like.cli.checkout", "dvc_like.cli.push", "boto3", "rich"}.intersection(done.stderr.split())
 

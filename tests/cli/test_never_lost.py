@@ -148,10 +148,10 @@ def test_trees_whose_children_did_not_arrive_are_not_put(
     monkeypatch.setattr(_send, "PACK_SIZE", 200)
     real, number = Packs.put, itertools.count()
 
-    def put(self: Packs, pack: Pack, *, label: str = "") -> None:
+    def put(self: Packs, pack: Pack) -> None:
         if next(number) in refused:
             raise RemoteDenied("no")
-        real(self, pack, label=label)
+        real(self, pack)
 
     monkeypatch.setattr(Packs, "put", put)
     with pytest.raises(DvcLikeError, match="push failed"):

@@ -263,6 +263,12 @@ def test_p17_version_loads_nothing(ten: Place) -> None:
     )
 
 
+def test_p17_help_loads_no_command_and_nothing_that_works(ten: Place) -> None:
+    """P17: start-up: `--help` needs the table of commands, and click."""
+    found = loaded_by(["--help"], ten.root)
+    assert found.isdisjoint({"rich", "yaml", "subprocess", "sqlite3", "blake3", "dvc_like.project", "dvc_like.cli.add"})
+
+
 @pytest.mark.parametrize("words", [["status"], ["status", "--json"], ["checkout"], ["root"], ["config", "core.remote"]])
 def test_p17_everyday_commands_load_neither_yaml_nor_rich_nor_subprocess(ten: Place, words: list[str]) -> None:
     """P17: start-up of what runs all day."""

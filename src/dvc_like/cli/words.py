@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ..paths import show
-from ..project import Project
+
+if TYPE_CHECKING:  # `--help` needs no project
+    from ..project import Project
 
 
 def human_size(size: float) -> str:

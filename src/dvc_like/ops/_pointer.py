@@ -12,7 +12,7 @@ from ..meta.file import SUFFIX
 from ..paths import RelPath, join, show
 from ..workspace import gitignore
 from ._session import Session
-from ._tracked import Target, lstat_of, select
+from ._tracked import Target, select, status_at
 
 
 def named(session: Session, text: str, way_out: str) -> Target:
@@ -58,7 +58,7 @@ def tell_git(session: Session, targets: list[RelPath]) -> tuple[RelPath, ...]:
         file for path in targets for file in (RelPath(path + SUFFIX), join(paths.parent(path), gitignore.NAME))
     )
     known = set(git.tracked(files))
-    found = tuple(file for file in files if file in known or lstat_of(session.root, file) is not None)
+    found = tuple(file for file in files if file in known or status_at(session.root, file) is not None)
     if session.project.config.flag("core.autostage"):
         git.stage(found)
     return found

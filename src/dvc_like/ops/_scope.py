@@ -7,7 +7,6 @@ part, ``**`` stands for any number of parts, none among them. What lies below a 
 from __future__ import annotations
 
 import copy
-import fnmatch
 import re
 from collections.abc import Callable, Iterable, Sequence
 
@@ -47,7 +46,9 @@ class _Pattern:
 def _test(part: str) -> _Test:
     if not any(char in part for char in "*?["):
         return part.__eq__
-    return re.compile(fnmatch.translate(part)).match
+    from fnmatch import translate  # not for every `status`
+
+    return re.compile(translate(part)).match
 
 
 class _Patterns:

@@ -228,15 +228,6 @@ def enclosing(root: Dir, path: RelPath) -> Target | None:
     return None
 
 
-def lstat_of(root: Dir, path: RelPath) -> os.stat_result | None:
-    """Return the stat of what is at a path, be it a link; None when nothing is. No link is followed on the way."""
-    try:
-        with root.descend(paths.parent(path)) as folder:
-            return folder.lstat(path.rpartition("/")[2])
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
 def commit_of(project: Project, revision: str | None) -> str | None:
     """Return the commit of a revision; of None that of HEAD, or None when there is no commit yet."""
     git = project.git
@@ -342,6 +333,15 @@ def _versions(git: Git, selection: Selection) -> Iterator[tuple[str, bytes]]:
             commits.update(dict.fromkeys(git.tips(kind)))
     for commit in commits:
         yield from git.metas_at(commit, SUFFIX)
+
+
+def status_at(root: Dir, path: RelPath) -> os.stat_result | None:
+    """Return what lies at a path of the workspace, None for nothing; a link is not followed."""
+    try:
+        with root.descend(paths.parent(path)) as folder:
+            return folder.lstat(path.rpartition("/")[2])
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def narrow(target: Target, named: tuple[RelPath, ...]) -> Iterator[Wanted]:

@@ -5,6 +5,7 @@ Owns the pool and how failures become one error. Knows nothing of what an item i
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
@@ -85,12 +86,10 @@ def transfer(
 
 def _at_once(run: Callable[[], None], jobs: int, stop: threading.Event, interrupt: Callable[[], None]) -> None:
     """Call `run` in so many threads until all are done. After Ctrl-C they are given a moment."""
-    threads: list[threading.Thread] = []
+    threads = [threading.Thread(target=run, daemon=True) for _ in range(jobs)]
     try:
-        for _ in range(jobs):
-            thread = threading.Thread(target=run, daemon=True)
+        for thread in threads:
             thread.start()
-            threads.append(thread)
         for thread in threads:
             while thread.is_alive():
                 thread.join(0.5)  # so that Ctrl-C is heard
@@ -99,7 +98,8 @@ def _at_once(run: Callable[[], None], jobs: int, stop: threading.Event, interrup
         interrupt()
         last = time.monotonic() + _GRACE
         for thread in threads:
-            thread.join(max(0.0, last - time.monotonic()))
+            with contextlib.suppress(RuntimeError):  # Ctrl-C came before it began
+                thread.join(max(0.0, last - time.monotonic()))
         raise
 
 

@@ -31,7 +31,7 @@ from ._journal import recorded, words
 from ._look import look
 from ._scope import Scope
 from ._session import Session, explained, open_session
-from ._tracked import Target, enclosing, lstat_of, select, walk
+from ._tracked import Target, enclosing, select, status_at, walk
 from ._trees import Recorded, load
 
 
@@ -76,7 +76,7 @@ def commit(
     with open_session(project, progress, worktree=True, cache="shared") as session:
         failures: list[DvcLikeError] = []
         found = select(project, session.root, tuple(targets), failures)
-        here = [wanted.inside for wanted in found if targets or lstat_of(session.root, wanted.inside) is not None]
+        here = [wanted.inside for wanted in found if targets or status_at(session.root, wanted.inside) is not None]
         return _add_all(session, "commit", [(path, path) for path in here], failures, force=force)
 
 
@@ -195,7 +195,7 @@ def _check(session: Session, text: str, path: RelPath, *, force: bool) -> _Job:
     if path.endswith(SUFFIX):
         raise UsageError(f"{show(text)} is a meta file: Git tracks it", hint="Add the data it describes.")
     holder = enclosing(root, path)
-    status = lstat_of(root, path)
+    status = status_at(root, path)
     if status is None:
         if holder is not None and holder.path != path:
             return _Job(path, holder, None)
@@ -233,7 +233,7 @@ def _ignoring(session: Session, holder: Target | None, path: RelPath) -> Rule | 
     """Return the rule that keeps a path out; None where there is none, or the path is recorded already."""
     if path == (holder.path if holder is not None else ""):
         return None
-    status = lstat_of(session.root, path)
+    status = status_at(session.root, path)
     is_folder = status is not None and stat.S_ISDIR(status.st_mode)
     rule = session.ignore.cause(path, is_folder, holder.path if holder is not None else "")
     if rule is None or rule.negated:

@@ -11,7 +11,7 @@ from ..fsutil import Dir
 from ..paths import RelPath
 from ..project import Project
 from ..workspace.ignore import Ignore, Rule
-from ._tracked import enclosing, lstat_of
+from ._tracked import enclosing, status_at
 
 
 class PathChecked(NamedTuple):
@@ -40,7 +40,7 @@ def check_ignore(project: Project, named: Iterable[str | os.PathLike[str]]) -> l
             path = project.relative(text)
             holder = enclosing(root, path) if path else None
             top = holder.path if holder is not None else ""
-            status = lstat_of(root, path)
+            status = status_at(root, path)
             is_folder = text.endswith(("/", os.sep)) or (status is not None and stat.S_ISDIR(status.st_mode))
             found.append(PathChecked(text, path, ignore.cause(path, is_folder, top) if path != top else None))
     return found

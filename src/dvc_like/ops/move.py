@@ -28,7 +28,7 @@ from ..workspace.scan import trusted_signature
 from ._journal import recorded, words
 from ._pointer import named, tell_git, withdraw
 from ._session import Session, open_session
-from ._tracked import Target, enclosing, lstat_of
+from ._tracked import Target, enclosing, status_at
 
 _INSIDE = "Move it with `mv`, then record both: `dvc-like add` with the old and the new path."
 
@@ -70,7 +70,7 @@ def _destination(session: Session, target: Target, typed: str) -> RelPath:
     path = session.project.relative(typed)
     if path.endswith(SUFFIX):
         path = RelPath(path[: -len(SUFFIX)])
-    status = lstat_of(session.root, path) if path else session.root.status()
+    status = status_at(session.root, path) if path else session.root.status()
     is_folder = stat.S_ISDIR(status.st_mode) if status is not None else typed.endswith(("/", os.sep))
     if is_folder and (status is not None or not target.meta.is_folder):
         if path == target.path or _continues(session, target.path, path):
@@ -92,16 +92,16 @@ def _check(session: Session, target: Target, path: RelPath) -> None:
             hint=f"To make it part of that: `dvc-like remove {show(source)}`, then `mv` and `dvc-like add` the data.",
         )
     for folder in _folders_above(path):
-        status = lstat_of(root, folder)
+        status = status_at(root, folder)
         if status is not None and not stat.S_ISDIR(status.st_mode) and not stat.S_ISLNK(status.st_mode):
             raise UsageError(f"{show(folder)} is a file, so nothing can lie in it")
         for mark in (".git", PROJECT_FOLDER):
             if os.path.lexists(os.path.join(session.project.root, folder, mark)):
                 raise UsageError(f"{show(folder)} is a repository of its own: {show(path)} cannot lie in it")
-    data, new = lstat_of(root, source), lstat_of(root, path)
+    data, new = status_at(root, source), status_at(root, path)
     if new is not None and (data is not None or not _continues(session, source, path)):
         raise _taken(path)
-    if lstat_of(root, RelPath(path + SUFFIX)) is not None and not _continues(session, source, path):
+    if status_at(root, RelPath(path + SUFFIX)) is not None and not _continues(session, source, path):
         raise _taken(RelPath(path + SUFFIX))
     git = session.project.git
     if git is not None and git.tracked([path]):

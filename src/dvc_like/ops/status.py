@@ -28,7 +28,7 @@ from ._look import look, refuse_unknown, same_content
 from ._on_remote import OnRemote, on_remotes
 from ._renames import files_below, find_renames
 from ._session import Session, open_session
-from ._tracked import Selection, Target, Wanted, lstat_of
+from ._tracked import Selection, Target, Wanted, status_at
 from ._trees import UNFOLD_FREELY, Pair, load, pairs, root_entry
 
 MODIFIED, ADDED, DELETED, ABSENT, RENAMED, RETYPED = "modified", "added", "deleted", "absent", "renamed", "retyped"
@@ -237,7 +237,7 @@ def _judged(session: Session, folder: Dir, path: str, entry: Entry) -> tuple[str
 def _folder_changes(session: Session, wanted: Wanted, entry: Entry, seen: Folder) -> Iterator[_Finding]:
     if not seen.exists:
         inside = wanted.inside
-        if inside == wanted.target.path and lstat_of(session.root, inside) is not None:
+        if inside == wanted.target.path and status_at(session.root, inside) is not None:
             yield Change(inside, RETYPED, entry.files), entry
         else:
             yield Change(inside, DELETED if seen.row is not None else ABSENT, entry.files), entry

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import DvcLikeError, RemoteDenied, RemoteError, RemoteNotFound, RemoteQuota, RemoteUnavailable
 from ..paths import show
+from .wrap import seconds_asked
 
 #: What a store answers that does not take a checksum behind the body.
 NO_TRAILERS = ("MissingContentLength", "411", "NotImplemented", "501")
@@ -113,7 +114,7 @@ def _answered(error: Any, place: str) -> RemoteError:
     action = f"{service}:{_PERMISSIONS.get(name, name)}"
     found = _classified(code, status, said, headers, action, place)
     if isinstance(found, RemoteUnavailable):
-        wait = _seconds(headers.get("retry-after", ""))
+        wait = seconds_asked(headers.get("retry-after", ""))
         if wait is not None:
             setattr(found, "retry_after", wait)  # noqa: B010 - read by `Retrying`
     return found
@@ -193,15 +194,6 @@ def _skew(said: dict[str, Any], headers: dict[str, str]) -> str:
             minutes = max(1, round(abs(seconds) / 60))
             return f", {minutes} minutes {'ahead' if seconds > 0 else 'behind'}"
     return ""
-
-
-def _seconds(text: str) -> float | None:
-    """Return what a Retry-After header says, a number or a date."""
-    if text.strip().isdigit():
-        return float(text)
-    with contextlib.suppress(ValueError, TypeError):
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(timezone.utc)).total_seconds())
-    return None
 
 
 def _text(said: object) -> str:

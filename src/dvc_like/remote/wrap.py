@@ -34,6 +34,18 @@ def wrap(backend: Backend, *, attempts: int, concurrency: int, log: Callable[[st
     return Retrying(backend, attempts)  # outermost, so that waiting for the next attempt blocks nobody
 
 
+def seconds_asked(text: str) -> float | None:
+    """Return for how long a Retry-After header, a number or a date, asks to be left alone."""
+    if text.strip().isdigit():
+        return float(text)
+    from datetime import datetime, timezone
+    from email.utils import parsedate_to_datetime  # slow to load, and hardly ever needed
+
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(timezone.utc)).total_seconds())
+    return None
+
+
 class Wrapper(Backend):
     """Hands everything to `inner`; the base of wrappers that change some of it."""
 

@@ -5,15 +5,13 @@ Owns the mapping and its words. Of an answer only the reason and a shortened mes
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ...errors import RemoteDenied, RemoteError, RemoteNotFound, RemoteQuota, RemoteUnavailable
 from ...paths import show
+from ..wrap import seconds_asked
 from .credentials import LOG_IN
 
 _TOO_FAST = {"userRateLimitExceeded", "rateLimitExceeded", "sharingRateLimitExceeded"}
@@ -52,7 +50,7 @@ def refusal(status: int, headers: Any, content: bytes, place: str) -> RemoteErro
     reason, message = _said(content)
     found = _of(status, reason, message, place)
     setattr(found, "status", status)  # noqa: B010 - see `status_of`
-    wait = _seconds(str(headers.get("retry-after") or ""))
+    wait = seconds_asked(str(headers.get("retry-after") or ""))
     if isinstance(found, RemoteUnavailable) and wait is not None:
         setattr(found, "retry_after", wait)  # noqa: B010 - read by `Retrying`
     return found
@@ -120,15 +118,6 @@ def _text(message: str) -> str:
     """Return a stranger's words, fit to be shown; they may quote what should stay secret."""
     clean = _LIKE_A_SECRET.sub("***", show(message.strip()))[:160].rstrip(".")
     return f": {clean}" if clean else ""
-
-
-def _seconds(text: str) -> float | None:
-    """Return what a Retry-After header says, a number or a date."""
-    if text.strip().isdigit():
-        return float(text)
-    with contextlib.suppress(ValueError, TypeError):
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(timezone.utc)).total_seconds())
-    return None
 
 
 # ------------------------------------------------------------------------------ what never got an answer
