@@ -497,7 +497,7 @@ def test_a_colleague_in_a_folder_of_mine(
     assert copy.push().objects == 0  # what this clone needs is published
     drive.reset()
     assert copy.push().objects == 0
-    assert calls(drive) <= (8 if narrow else 3), drive.calls
+    assert calls(drive) <= (14 if narrow else 3), drive.calls
     copy.track({"demo.txt": "of Bert"})
     copy.push()
     assert len([name for name in drive.tree(folder) if name == "data/"]) == 1

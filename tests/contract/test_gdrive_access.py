@@ -93,7 +93,6 @@ def test_a_token_that_only_reads_reads(lab: Lab, monkeypatch: pytest.MonkeyPatch
     assert lab.stored("l") == []
 
 
-@pytest.mark.xfail(strict=False, reason="bytes are put into the file that is no object any more, and all seems well")
 def test_what_a_colleague_took_out_of_the_store_is_stored_anew(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.drive.share(lab.folder, BERT)
     backend = lab.patient()

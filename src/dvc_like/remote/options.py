@@ -36,9 +36,15 @@ def flag(name: str, text: str) -> bool:
 
 
 def verify(text: str | None, root: str) -> bool | str | None:
-    """Return how certificates are checked: at all, by the authorities in a file, or (None) as the library does."""
+    """Return how certificates are checked: at all, by the authorities in a file, or (None) as the library does.
+
+    Raises `ConfigError` when there is no such file.
+    """
     if text is None:
         return None
     if text.lower() in TRUE + FALSE:
         return text.lower() in TRUE
-    return os.path.join(root, os.path.expanduser(text))
+    path = os.path.join(root, os.path.expanduser(text))
+    if not os.path.exists(path):
+        raise ConfigError(f"verify = {show(text)[:200]}: there is no such file")
+    return path

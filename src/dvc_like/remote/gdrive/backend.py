@@ -16,14 +16,14 @@ from typing import Any
 from ...errors import RemoteDenied, RemoteError, RemoteNotFound, RemoteUnavailable
 from ..base import Backend, Capabilities, Info, Sink, check_key, check_prefix
 from ..source import Source
-from .connection import BATCH, Connection
+from .connection import BATCH, Connection, answered
 from .credentials import Found, find, needs_google
 from .entries import FIELDS, Entry
 from .folders import Folders, Ids
 from .listing import Listing
 from .naming import KEY, STORE, TOP, look_of, properties_of
 from .place import Place, parse
-from .refusals import is_too_fast, status_of
+from .refusals import is_of_file, is_too_fast
 from .state import State
 from .upload import Job, Uploader
 
@@ -91,12 +91,11 @@ class DriveBackend(Backend):
         if entry is not None and once:
             return
         if entry is not None:
-            with contextlib.suppress(RemoteNotFound):
-                answer = uploader.send(Job(key, self._name(key), source, stamp, {}, entry.id))
-                if not answer.get("trashed"):
-                    listing.wrote(answer)
+            try:
+                if listing.wrote(uploader.send(Job(key, self._name(key), source, stamp, {}, entry.id))):
                     return
-            listing.forget(entry.id)
+            except RemoteNotFound:
+                listing.forget(entry.id)
         look = look_of(key, label)
         for _ in range(2):
             metadata = {
@@ -104,14 +103,13 @@ class DriveBackend(Backend):
                 "mimeType": look.mime,
                 "description": look.description,
                 "parents": [self._folders.for_path(look.folder)],
-                "properties": properties_of(self._folders.roots[0], key),
+                "properties": properties_of(self._folders.for_path(""), key),
             }
             with contextlib.suppress(RemoteNotFound):  # the folder was deleted
-                answer = uploader.send(Job(key, self._name(key), source, stamp, metadata))
-                if not answer.get("trashed"):
-                    return listing.wrote(answer)
+                if listing.wrote(uploader.send(Job(key, self._name(key), source, stamp, metadata))):
+                    return
             self._folders.forget_paths()
-        raise RemoteUnavailable(f"{self._name(key)}: what is made there is deleted again at once")
+        raise RemoteUnavailable(f"{self._name(key)}: what is made there is deleted or moved away at once")
 
     # ---------------------------------------------------------------- reading
 
@@ -144,10 +142,8 @@ class DriveBackend(Backend):
                 return False
             skip = start if answer.status_code == 200 else 0  # all of it came
             while wanted > 0:
-                try:
+                with answered(name):
                     piece = answer.raw.read(min(PIECE, wanted + skip), decode_content=False)
-                except Exception as error:
-                    raise self._connection.told(error, name) from error
                 if not piece:
                     self._open[1].doubt()
                     raise RemoteUnavailable(f"{name}: the connection broke before all had come")
@@ -206,7 +202,7 @@ class DriveBackend(Backend):
                     continue
                 if is_too_fast(answer):
                     again.append(entry)
-                elif isinstance(answer, RemoteDenied) and status_of(answer) == 403:
+                elif is_of_file(answer):
                     kept.append(entry)
                 else:
                     raise answer

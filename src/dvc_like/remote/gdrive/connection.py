@@ -7,10 +7,11 @@ down, all threads wait together and ask again. Everything else is raised, for `w
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ...errors import DvcLikeError, RemoteError, RemoteUnavailable
@@ -68,7 +69,15 @@ class Connection:
                     held.refresh(self._ask_for_token)
                 except (GoogleAuthError, ValueError) as error:  # a key that is none is a ValueError
                     login = self._found.login if self._found else None
-                    raise explain(error, held, made=login.made if login else 0) from None
+                    told = unanswered(error.__cause__, "Google's sign-in service")
+                    if told is None or not told.hint:
+                        told = explain(error, held, made=login.made if login else 0)
+                    raise told from None
+                except TypeError:  # google-auth looks into what is no JSON
+                    raise RemoteUnavailable(
+                        "what answers is not Google's sign-in service",
+                        hint="Does this network want you to log in first?",
+                    ) from None
             held.apply(headers)
 
     def _ask_for_token(self, *words: Any, **options: Any) -> Any:
@@ -76,6 +85,7 @@ class Connection:
         from google.auth.exceptions import TransportError
         from google.auth.transport.requests import Request
 
+        options.setdefault("timeout", self.place.timeout)
         answer = Request(self._session())(*words, **options)
         if answer.status >= 500:
             raise TransportError(f"answered {answer.status}")
@@ -89,11 +99,7 @@ class Connection:
             found = requests.Session()
             found.auth = _as_it_is  # else ~/.netrc would replace the token
             found.headers["User-Agent"] = "dvc-like"
-            # With every request, the one for a token too: of a session the environment would take precedence.
-            given: dict[str, Any] = {} if self.place.verify is None else {"verify": self.place.verify}
-            if self.place.proxy:
-                given["proxies"] = {"http": self.place.proxy, "https": self.place.proxy}
-            found.request = functools.partial(found.request, **given)
+            found.request = functools.partial(found.request, **route(self.place))  # of that for a token too
             self._of_thread.session = found
             with self._mutex:
                 self._sessions.append(found)
@@ -113,38 +119,43 @@ class Connection:
         creates: bool = False,
         stream: bool = False,
         patient: bool = True,
+        batch: bool = False,
     ) -> Any:
         """Return the answer, a response of requests; statuses of 300 and above are errors unless in `accept`.
 
         `what` is asked for, in messages. With `stream` the body is not read yet. Unless `patient`, being told to slow
         down is raised as well, after the pace has heard of it: what was sent has to be looked at before it goes on.
+        That a `batch` is answered says nothing of what is in it.
         """
         rejected = ""
+        uploads = creates or not patient
         while True:
             self.pace.wait(creates=creates)
             signed = dict(headers or {})
             answer = self._once(method, url, what, body, signed, rejected, stream)
             if answer.status_code < 300 or answer.status_code in accept:
-                self.pace.passed(creates=creates)
+                if not batch:
+                    self.pace.passed(uploads=uploads)
                 return answer
-            content = answer.content if not stream else self._rest(answer, what)
+            with answered(what):
+                content = answer.content[:_PIECE]
             if answer.status_code == 401 and not rejected:
                 rejected = signed.get("authorization", "").rpartition(" ")[2] or "?"
                 continue
             error = refusal(answer.status_code, answer.headers, content, what)
-            self.heard(error, creates=creates)
+            self.heard(error, uploads=uploads)
             if not (patient and is_too_fast(error)):
                 raise error
 
-    def heard(self, error: RemoteError, *, creates: bool = False) -> None:
+    def heard(self, error: RemoteError, *, uploads: bool = False) -> None:
         """Tell the pace of a refusal, if it is one for being too fast; raise when that went on for too long."""
-        if is_too_fast(error) and not self.pace.refused(getattr(error, "retry_after", None), creates=creates):
-            raise too_long(self.place.url, uploads=creates)
+        if is_too_fast(error) and not self.pace.refused(getattr(error, "retry_after", None), uploads=uploads):
+            raise too_long(self.place.url, uploads=uploads)
 
     def _once(
         self, method: str, url: str, what: str, body: Body, headers: dict[str, str], rejected: str, stream: bool
     ) -> Any:
-        try:
+        with answered(what):
             if url.startswith(self.place.endpoint):  # a token is for Google alone
                 self._sign(headers, anew=rejected)
             data = body() if callable(body) else body
@@ -159,21 +170,7 @@ class Connection:
             )
             if not stream:
                 _ = answer.content
-            return answer
-        except DvcLikeError:
-            raise
-        except Exception as error:
-            raise self.told(error, what) from error
-
-    def told(self, error: Exception, what: str) -> Exception:
-        """Return the contract's error for one of the network or the sign-in, any other as it is."""
-        return unanswered(error, what) or error
-
-    def _rest(self, answer: Any, what: str) -> bytes:
-        try:
-            return bytes(answer.content[:_PIECE])
-        except Exception as error:
-            raise self.told(error, what) from error
+        return answer
 
     # ---------------------------------------------------------------- metadata
 
@@ -193,7 +190,7 @@ class Connection:
 
     def call(self, request: Any, what: str = "", *, creates: bool = False) -> dict[str, Any]:
         """Carry out a request of the service; return the answer."""
-        answer = request.execute(http=_Carrier(self, what or self.place.url, creates))
+        answer = request.execute(http=_Carrier(self, what or self.place.url, creates=creates))
         if not isinstance(answer, dict):  # what is no document is given back as text
             raise _no_answer(what or self.place.url)
         return answer
@@ -213,13 +210,15 @@ class Connection:
             if error is not None:
                 answer = refusal(error.resp.status, error.resp, error.content, what)
                 self.heard(answer)
+            else:
+                self.pace.passed(uploads=False)
             found[int(number)] = answer if isinstance(answer, dict | RemoteError) else _no_answer(what)
 
         batch = self.service.batch(hear)
         for number, request in enumerate(requests):
             batch.add(request, request_id=str(number))
         try:
-            batch.execute(http=_Carrier(self, what, False))
+            batch.execute(http=_Carrier(self, what, batch=True))
         except (Error, ValueError, KeyError, IndexError) as error:  # its parser's, for what was cut off
             raise _no_answer(what) from error
         return found
@@ -251,11 +250,33 @@ def _as_it_is(request: Any) -> Any:
     return request
 
 
+def route(place: Place) -> dict[str, Any]:
+    """Return what a request of requests is given. Were its session given it, the environment would come first."""
+    given: dict[str, Any] = {} if place.verify is None else {"verify": place.verify}
+    if place.proxy:
+        given["proxies"] = {"http": place.proxy, "https": place.proxy}
+    return given
+
+
+@contextlib.contextmanager
+def answered(what: str) -> Iterator[None]:
+    """Let an error of the network be one of the contract; any other stays as it is."""
+    try:
+        yield
+    except DvcLikeError:
+        raise
+    except Exception as error:
+        told = unanswered(error, what)
+        if told is None:
+            raise
+        raise told from None  # the other one quotes an address, and that of an upload is as good as a key
+
+
 class _Carrier:
     """What googleapiclient takes for an ``httplib2.Http``: it sends with our sessions."""
 
-    def __init__(self, connection: Connection, what: str, creates: bool) -> None:
-        self._connection, self._what, self._creates = connection, what, creates
+    def __init__(self, connection: Connection, what: str, *, creates: bool = False, batch: bool = False) -> None:
+        self._connection, self._what, self._creates, self._batch = connection, what, creates, batch
 
     def request(
         self, uri: str, method: str = "GET", body: Any = None, headers: Any = None, **_: Any
@@ -265,7 +286,13 @@ class _Carrier:
 
         data = body.encode() if isinstance(body, str) else body or b""
         answer = self._connection.send(
-            method, uri, self._what, body=data, headers=dict(headers or {}), creates=self._creates
+            method,
+            uri,
+            self._what,
+            body=data,
+            headers=dict(headers or {}),
+            creates=self._creates,
+            batch=self._batch,
         )
         kind = str(answer.headers.get("content-type", ""))
         if answer.content and "json" not in kind and not kind.startswith("multipart/"):
@@ -282,6 +309,6 @@ class _Service:
 
         document = json.loads(get_static_doc("drive", "v3"))
         document["rootUrl"] = connection.place.endpoint
-        drive = build_from_document(document, http=_Carrier(connection, show(connection.place.url), False))
+        drive = build_from_document(document, http=_Carrier(connection, show(connection.place.url)))
         self.files, self.changes, self.about = drive.files(), drive.changes(), drive.about()
         self.batch = drive.new_batch_http_request

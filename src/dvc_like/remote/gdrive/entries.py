@@ -100,11 +100,13 @@ class Entries:
     def counted(self, key: str) -> list[Entry]:
         """Return the entries of a key that count, the one that everybody takes first."""
         entries = [self._of_id[one] for one in self._of_key.get(key, ())]
-        return sorted(filter(self._counts, entries), key=lambda entry: (entry.created, entry.id))
+        return sorted(filter(self.counts, entries), key=lambda entry: (entry.created, entry.id))
 
-    def _counts(self, entry: Entry) -> bool:
+    def counts(self, entry: Entry) -> bool:
+        """Tell whether everybody takes it for an object: see `folders`."""
         folders = self._folders
-        return folders.inside(entry.parent) or (entry.own and not folders.thrown_away(entry.parent))
+        kept = entry.own and not folders.is_shared and not folders.thrown_away(entry.parent)
+        return kept or folders.inside(entry.parent)
 
     def known(self, keys: Iterable[str]) -> dict[str, Entry]:
         """Return the entry of each key that has one."""

@@ -2,7 +2,7 @@
 
 Owns the look-up of the remote's folder, the making of folders for people to see, and the rule who is believed: anybody
 may share a file with us that claims to be of our store, so an object counts only where it lies in the remote's
-folder, however deep, or where it is this account's own and shared with nobody.
+folder, however deep, or where it is this account's own and that folder and it are shared with nobody.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .connection import Connection
 from .naming import FOLDER, PATH, STORE, has, path_mark, quoted
 from .refusals import status_of
 
-_FIELDS = "id,name,mimeType,trashed,createdTime,driveId,parents,properties,ownedByMe,capabilities(canAddChildren)"
+_FIELDS = "id,name,mimeType,trashed,createdTime,driveId,parents,properties,ownedByMe,shared,capabilities/canAddChildren"
 _DEEPEST = 100  # levels that Drive allows
 TRASH = "trash"  # in the place of a folder's parent
 PAGE = 1000
@@ -80,6 +80,7 @@ class Folders:
         self.roots: tuple[str, ...] = ()
         self.drive = ""  # the shared drive whose listing and feed are used: we are members of it
         self.is_guest = False  # in a folder of a shared drive, not a member of that
+        self.is_shared = True  # others may look into it: nobody else finds what is dragged out of it
         self.is_foreign = False  # it is somebody else's: a search may not find what others put there
         self.parents: dict[str, str] = {}  # of folders; empty when there is none that can be seen
         self.changed: dict[str, str] = {}  # of `parents`, since they were saved
@@ -97,7 +98,13 @@ class Folders:
         self.drive = "" if self.is_guest else str(top.get("driveId") or "")
         found = [top]
         for name in self._place.path:
-            below = self._children(found, name)
+            try:
+                below = self._children(found, name)
+            except (RemoteDenied, RemoteNotFound):
+                if not self.drive:
+                    raise
+                self.drive, self.is_guest = "", True
+                below = self._children(found, name)
             if not below:
                 if not create:
                     return
@@ -108,7 +115,10 @@ class Folders:
             found = below
         if not self.roots:  # else it is known better by now
             self.is_foreign = not self.drive and not found[0].get("ownedByMe")
+        self.is_shared = any(one.get("shared") is not False for one in found)
         self.roots = tuple(str(one["id"]) for one in found)
+        for one in found:
+            self.place_in(str(one["id"]), parent_of(one))
         self._opened = found[0]
 
     def check_writable(self) -> None:
@@ -196,18 +206,27 @@ class Folders:
         if unknown and not self._listed:
             self._list()
         for folder in unknown:
-            for _ in range(_DEEPEST):
-                if not folder or folder == TRASH or folder in self.roots or folder in self.parents:
-                    break
-                try:
-                    fields = "id,parents,trashed"
-                    request = self._connection.files.get(fileId=folder, fields=fields, supportsAllDrives=True)
-                    found = self._connection.call(request)
-                    above = TRASH if found.get("trashed") else parent_of(found)
-                except (RemoteNotFound, RemoteDenied):
-                    above = ""
-                self.place_in(folder, above)
-                folder = above
+            self._climb(folder)
+
+    def _climb(self, folder: str) -> None:
+        for _ in range(_DEEPEST):
+            if not folder or folder == TRASH or folder in self.roots or folder in self.parents:
+                break
+            try:
+                fields = "id,parents,trashed"
+                request = self._connection.files.get(fileId=folder, fields=fields, supportsAllDrives=True)
+                found = self._connection.call(request)
+                above = TRASH if found.get("trashed") else parent_of(found)
+            except (RemoteNotFound, RemoteDenied):
+                above = ""
+            self.place_in(folder, above)
+            folder = above
+
+    def lost(self) -> bool:
+        """Tell whether the remote's own folder is in the trash with one above it: the feed may tell of that alone."""
+        for root in self.roots:
+            self._climb(self.parents.get(root, ""))
+        return any(self.thrown_away(self.parents.get(root, "")) for root in self.roots)
 
     def place_in(self, folder: str, above: str) -> None:
         """Hear where a folder lies now: `TRASH` also when it is gone for good."""
@@ -251,9 +270,11 @@ class Folders:
 
     def for_path(self, path: str) -> str:
         """Return the folder for a path that people see, made if there is none."""
-        if not path:
-            return self.roots[0]
         with self._mutex:
+            if not self.roots:
+                raise RemoteUnavailable(f"{self._place.url} is looked for again: it was deleted or moved")
+            if not path:
+                return self.roots[0]
             if self._of_path is None:
                 self._of_path = self._list()
             mark = path_mark(path)
@@ -262,6 +283,14 @@ class Folders:
                 made = self.make(name, self.for_path(above), {STORE: self.roots[0], PATH: mark})
                 self._of_path[mark] = made
             return self._of_path[mark]
+
+    def forget(self) -> None:
+        """Forget what was learnt, and where the remote's own folder is."""
+        with self._mutex:
+            self.roots, self._of_path, self._listed = (), None, False
+            self._opened, self._may_add = None, False
+            self.parents.clear()
+            self.changed.clear()
 
     def forget_paths(self) -> None:
         """Look for the folders of paths again: one of them is gone."""

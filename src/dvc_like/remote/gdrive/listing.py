@@ -65,14 +65,18 @@ class Listing:
                 return {}
             far = [key for key in asked if key not in found and not self._is_covered(key)]
             if len(far) > MANY or (far and self._queries >= FEW):
-                for top in sorted({top_of(key) for key in far}):
-                    self._cover(top)
+                for key in far:
+                    if not self._is_covered(key):
+                        self._cover(top_of(key))
                 found = self._entries.known(asked)
             missing = [key for key in asked if key not in found]
             if len(missing) <= MANY:
                 # The second look, and by another way: the feed of changes may lag, and so may a listing.
                 for at in range(0, len(missing), FEW):
                     self._query(missing[at : at + FEW])
+                found = self._entries.known(asked)
+            if len(found) < len(asked):
+                self._look_into_folders()
                 found = self._entries.known(asked)
             self._missed.update(key for key in missing if key not in found)
             return found
@@ -111,11 +115,11 @@ class Listing:
 
     # ---------------------------------------------------------------- hearing
 
-    def wrote(self, file: dict[str, Any]) -> None:
-        """Take in what Drive says of a file that was just made or changed here."""
+    def wrote(self, file: dict[str, Any]) -> bool:
+        """Take in what Drive says of a file that was just made or changed here; tell whether it counts."""
         with self._mutex:
-            self._entries.hear(file)
             self._wrote = True
+            return any(map(self._entries.counts, self._hear_all([file])))
 
     def forget(self, file_id: str) -> None:
         """Hear that a file is gone."""
@@ -127,9 +131,10 @@ class Listing:
         with self._mutex:
             self._wrote = True
 
-    def _hear_all(self, files: Iterable[dict[str, Any]]) -> None:
+    def _hear_all(self, files: Iterable[dict[str, Any]]) -> list[Entry]:
         found = [entry for entry in map(self._entries.hear, list(files)) if entry is not None]
         self._folders.learn({entry.parent for entry in found})
+        return found
 
     # ---------------------------------------------------------------- looking
 
@@ -141,22 +146,25 @@ class Listing:
         self._search(f"({' or '.join(map(key_term, keys))})")
 
     def _cover(self, top: str) -> None:
-        self._search(f"mimeType != {quoted(FOLDER)}" + (f" and {has(TOP, top)}" if top else ""))
+        if self._folders.is_foreign:
+            top = _EVERYTHING  # all of it is looked at one by one in any case
+        found = self._search(f"mimeType != {quoted(FOLDER)}" + (f" and {has(TOP, top)}" if top else ""))
         self._covered.add(top)
+        others = self._look_into_folders()
+        if others and others <= {entry.id for entry in found}:
+            self._folders.is_foreign = False  # a search finds all that others made
 
-    def _search(self, query: str) -> None:
+    def _search(self, query: str) -> list[Entry]:
         query += f" and {self._folders.store_term()}"
-        found = list(in_pages(self._connection, query, FIELDS, self._folders.drive))
-        self._hear_all(found)
-        if self._folders.is_foreign:
-            # What others made is found by a search? Then all is; else it is looked for where it lies.
-            seen = [one for one in found if one.get("ownedByMe") is False and self._folders.inside(parent_of(one))]
-            self._folders.is_foreign = not seen
-            self._look_into_folders()
+        return self._hear_all(in_pages(self._connection, query, FIELDS, self._folders.drive))
 
-    def _look_into_folders(self) -> None:
-        if self._folders.is_foreign:
-            self._hear_all(one for one in self._folders.contents(FIELDS) if one["mimeType"] != FOLDER)
+    def _look_into_folders(self) -> set[str]:
+        """Look where things lie, if a search may not find all; return the files that others made."""
+        if not self._folders.is_foreign:
+            return set()
+        found = [one for one in self._folders.contents(FIELDS) if one["mimeType"] != FOLDER]
+        others = {one["id"] for one in found if one.get("ownedByMe") is False}
+        return others & {entry.id for entry in self._hear_all(found)}
 
     def _open(self) -> bool:
         """Make ready: from what was saved, or from the start. False while the remote's folder is not there."""
@@ -169,7 +177,8 @@ class Listing:
             roots = roots if self._folders.roots == roots else ()
         if roots:
             self._folders.roots, self._folders.drive = roots, head["drive"]
-            self._folders.is_guest, self._folders.is_foreign = not head["drive"], head["foreign"]
+            self._folders.is_guest, self._folders.is_foreign = not head["drive"], False
+            self._folders.is_shared = head["shared"]
             self._folders.parents.update(parents)
             self._token, self._since = head["token"], head["since"]
             self._covered = set(head["covered"])
@@ -195,6 +204,7 @@ class Listing:
             self._folders.drive, self._folders.is_guest, self._folders.is_foreign = "", True, True
             self._token = self._start_of_feed()
         self._since, self._looked = time.time(), begin
+        self._folders.lost()  # from now on the feed tells of what lies above it
 
     def _start_of_feed(self) -> str:
         where = {"driveId": self._folders.drive} if self._folders.drive else {}
@@ -240,8 +250,10 @@ class Listing:
         for change in changes:
             number, file = str(change.get("fileId", "")), change.get("file") or {}
             gone = bool(change.get("removed") or file.get("trashed") or not file)
-            if gone and number in self._folders.roots:
-                return False
+            if number in self._folders.roots:
+                if gone:
+                    return False
+                self._folders.is_shared = file.get("shared") is not False
             if number in self._folders.parents:
                 self._folders.place_in(number, TRASH if gone else parent_of(file))
             elif gone:
@@ -250,24 +262,29 @@ class Listing:
                 files.append(file)
         self._hear_all(files)
         self._folders.learn(self._entries.parents())
-        return True
+        return not self._folders.lost()
 
     def _start_again(self) -> None:
         self._entries.clear()
         self._covered.clear()
         self._missed.clear()
-        self._folders.roots, self._opened = (), False
+        self._folders.forget()
+        self._opened = False
         self._state.clear()
         self._open()
 
     def close(self) -> None:
-        """Save what is known."""
-        with self._mutex:
-            if self._opened:
+        """Save what is known; not while a thread still works, which after Ctrl-C may wait for minutes."""
+        if not self._mutex.acquire(timeout=1):
+            return
+        try:
+            if self._opened and not self._folders.is_foreign:  # of what others made the feed may not tell either
                 head = {
                     **{"roots": self._folders.roots, "drive": self._folders.drive},
-                    "foreign": self._folders.is_foreign,
+                    "shared": self._folders.is_shared,
                     **{"token": self._token, "since": self._since, "covered": sorted(self._covered)},
                 }
                 self._state.save(head, self._entries.changed, self._folders.changed)
                 self._entries.changed, self._folders.changed = {}, {}
+        finally:
+            self._mutex.release()

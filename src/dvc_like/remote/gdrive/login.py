@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ...errors import RemoteDenied, RemoteUnavailable, UsageError
 from ..login import Identity, LoggedOut, Person
 from . import stored
-from .connection import Connection
+from .connection import Connection, route
 from .credentials import (
     DRIVE,
     READ_ONLY,
@@ -182,7 +182,6 @@ def _sign_in(client: Client, profile: str, place: Place, *, read_only: bool, per
         flow = Flow.from_client_config(
             {"installed": installed}, [scope], redirect_uri=callback.address, autogenerate_code_verifier=True
         )
-        _through(flow.oauth2session, place)
         address, state = flow.authorization_url(access_type="offline", prompt="consent select_account")
         callback.state = state
         if person.paste is None:
@@ -192,7 +191,7 @@ def _sign_in(client: Client, profile: str, place: Place, *, read_only: bool, per
             callback.server_close()  # the browser is elsewhere; where it is here, it shall not wait for us
             person.visit(address)
             answer = pasted(person.paste(), state)
-    refresh_token = _exchange(flow, code_of(answer), scope)
+    refresh_token = _exchange(flow, code_of(answer), scope, place)
     return Login(
         client.client_id,
         client.secret,
@@ -205,13 +204,13 @@ def _sign_in(client: Client, profile: str, place: Place, *, read_only: bool, per
     )
 
 
-def _exchange(flow: Any, code: str, scope: str) -> str:
+def _exchange(flow: Any, code: str, scope: str, place: Place) -> str:
     """Give a code for a lasting token."""
     from oauthlib.oauth2 import OAuth2Error
     from requests.exceptions import RequestException
 
     try:
-        token = flow.fetch_token(code=code, timeout=_TIMEOUT)
+        token = flow.fetch_token(code=code, timeout=_TIMEOUT, **route(place))
     except Warning as change:  # so oauthlib says that other scopes were allowed than asked for
         token = getattr(change, "token", {})
         if scope not in getattr(change, "new_scope", ()):
@@ -255,8 +254,7 @@ def _revoke(login: Login, place: Place) -> str:
     by_hand = "withdraw it at https://myaccount.google.com/connections"
     address = login.token_uri.removesuffix("/token") + "/revoke"
     try:
-        with _through(requests.Session(), place) as session:
-            answer = session.post(address, data={"token": login.refresh_token}, timeout=place.timeout)
+        answer = requests.post(address, data={"token": login.refresh_token}, timeout=place.timeout, **route(place))
     except requests.RequestException:
         return f"Google does not answer: {by_hand}"
     return "" if answer.status_code in (200, 400) else f"Google said {answer.status_code}: {by_hand}"  # 400: unknown
@@ -287,12 +285,3 @@ def _asked(found: Found, options: Mapping[str, str], root: str) -> Identity:
         limit=int(quota["limit"]) if "limit" in quota else None,
         problem=problem,
     )
-
-
-def _through(session: Any, place: Place) -> Any:
-    """Let a session go the way that the remote's options say."""
-    if place.verify is not None:
-        session.verify = place.verify
-    if place.proxy:
-        session.proxies = {"http": place.proxy, "https": place.proxy}
-    return session

@@ -46,7 +46,7 @@ class Pace:
         self._creates = _Bucket(CREATES, CREATES_BURST)
         self._until = now()
         self._pauses = 0  # in a row
-        self._refused_since: dict[bool, float] = {}  # of what makes files, and of what does not
+        self._refused_since: dict[bool, float] = {}  # of what sends files, and of what does not
 
     def wait(self, *, creates: bool) -> None:
         """Return when one more request may be sent."""
@@ -61,29 +61,30 @@ class Pace:
                     return
             sleep_until(at + delay)
 
-    def passed(self, *, creates: bool) -> None:
+    def passed(self, *, uploads: bool) -> None:
         """Hear that a request was answered."""
         with self._mutex:
             self._refused_since.pop(False, None)  # of reading nobody has an allowance of his own
-            if creates:
+            if uploads:
                 self._refused_since.pop(True, None)
-            self._pauses = 0
+            if not self._refused_since:
+                self._pauses = 0
             for bucket in (self._calls, self._creates):
                 bucket.rate = min(bucket.most, bucket.rate + bucket.most / 50)
 
-    def refused(self, asked: float | None, *, creates: bool) -> bool:
+    def refused(self, asked: float | None, *, uploads: bool) -> bool:
         """Hear that it was too much, and how many seconds were `asked` for; tell whether trying again makes sense.
 
         All that was under way is refused together: only the first of it makes the pause longer.
         """
         with self._mutex:
             at = now()
-            since = self._refused_since.setdefault(creates, at)
+            since = self._refused_since.setdefault(uploads, at)
             if at >= self._until:
                 self._pauses += 1
-                for bucket in (self._creates if creates else self._calls,):
-                    bucket.rate = max(LEAST, bucket.rate / 2)
-                    bucket.level = min(bucket.level, 1.0)
+                bucket = self._creates if uploads else self._calls
+                bucket.rate = max(LEAST, bucket.rate / 2)
+                bucket.level = min(bucket.level, 1.0)
                 pause = min(LONGEST, 2.0 ** (self._pauses - 1)) * (0.5 + 0.5 * random.random())
                 self._until = at + pause
             if asked is not None:

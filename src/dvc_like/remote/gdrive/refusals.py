@@ -42,6 +42,7 @@ _MAY_NOT = {
     "SERVICE_DISABLED": "Enable the Google Drive API in the project that the credentials belong to.",
     "cannotDownloadAbusiveFile": "Drive takes it for malware. If it is not, set remote.NAME.acknowledgeabuse = true.",
 }
+_OF_ACCOUNT = set(_MAY_NOT) - {"insufficientFilePermissions", "insufficientParentPermissions", "forbidden"}
 _LIKE_A_SECRET = re.compile(r"[A-Za-z0-9/+=_.-]{40,}")
 
 
@@ -50,6 +51,7 @@ def refusal(status: int, headers: Any, content: bytes, place: str) -> RemoteErro
     reason, message = _said(content)
     found = _of(status, reason, message, place)
     setattr(found, "status", status)  # noqa: B010 - see `status_of`
+    setattr(found, "reason", reason)  # noqa: B010 - see `is_of_file`
     wait = seconds_asked(str(headers.get("retry-after") or ""))
     if isinstance(found, RemoteUnavailable) and wait is not None:
         setattr(found, "retry_after", wait)  # noqa: B010 - read by `Retrying`
@@ -59,6 +61,12 @@ def refusal(status: int, headers: Any, content: bytes, place: str) -> RemoteErro
 def status_of(error: BaseException) -> int:
     """Return the HTTP status of an error that `refusal` made, 0 for others."""
     return int(getattr(error, "status", 0))
+
+
+def is_of_file(error: BaseException) -> bool:
+    """Tell whether something may not be done with one file, though all else may."""
+    denied = isinstance(error, RemoteDenied) and status_of(error) == 403
+    return denied and getattr(error, "reason", "") not in _OF_ACCOUNT
 
 
 def is_too_fast(error: BaseException) -> bool:
@@ -123,7 +131,7 @@ def _text(message: str) -> str:
 # ------------------------------------------------------------------------------ what never got an answer
 
 
-def unanswered(error: Exception, place: str) -> RemoteError | None:
+def unanswered(error: BaseException | None, place: str) -> RemoteError | None:
     """Return the error for a connection that broke; None for one that is something else."""
     from requests import exceptions as network
     from urllib3.exceptions import HTTPError

@@ -12,12 +12,12 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable
+import uuid
 from typing import Any, NamedTuple
 
 from ...statefile import StateFile
 
-VERSION = 1
+VERSION = 2
 _SCHEMA = "CREATE TABLE known (kind TEXT, name TEXT, value TEXT, PRIMARY KEY (kind, name)) WITHOUT ROWID"
 _BELIEVED = 86_400  # seconds: then all is listed again, whatever the feed of changes said
 _UPLOAD, _FILE, _FOLDER, _HEAD = "upload", "file", "folder", "head"
@@ -45,6 +45,7 @@ class State:
                 os.chmod(path, 0o600)
         self._file = StateFile(path, VERSION, _SCHEMA)
         self._mutex = threading.Lock()
+        self._saved: object = None  # by which what was loaded is known again
 
     # ---------------------------------------------------------------- uploads
 
@@ -78,6 +79,7 @@ class State:
             for kind, name, value in rows:
                 found[str(kind)][str(name)] = json.loads(str(value))
             if found[_HEAD].get("since", 0) > time.time() - _BELIEVED:
+                self._saved = found[_HEAD].get("saved")
                 return found[_HEAD], found[_FILE], found[_FOLDER]
         except (ValueError, KeyError, TypeError):
             pass
@@ -87,30 +89,44 @@ class State:
     def clear(self) -> None:
         """Forget all files."""
         with self._mutex:
+            self._saved = None
             self._file.write(lambda database: _run(database, "DELETE FROM known WHERE kind != ?", [(_UPLOAD,)]))
 
     def save(self, head: dict[str, Any], files: dict[str, Any], folders: dict[str, str]) -> None:
-        """Save the head, and what changed of files and folders; None is what is gone."""
+        """Save the head, and what changed of files and folders; None is what is gone.
+
+        Nothing is saved when another process has saved or forgotten something since: what is here and what is there
+        were heard at different times, and mixed they would be true of none.
+        """
+        saved = uuid.uuid4().hex
+        head = {**head, "saved": saved}
         rows: list[tuple[str, str, str | None]] = [(_HEAD, name, json.dumps(value)) for name, value in head.items()]
         for kind, changed in ((_FILE, files), (_FOLDER, folders)):
             rows += [(kind, name, None if value is None else json.dumps(value)) for name, value in changed.items()]
-        self._write(rows)
-
-    def _write(self, rows: Iterable[tuple[str, str, str | None]]) -> None:
-        rows = list(rows)
 
         def write(database: sqlite3.Connection) -> None:
-            gone = [(kind, name) for kind, name, value in rows if value is None]
-            _run(database, "DELETE FROM known WHERE kind = ? AND name = ?", gone)
-            _run(database, "INSERT OR REPLACE INTO known VALUES (?, ?, ?)", [row for row in rows if row[2] is not None])
+            there = database.execute("SELECT value FROM known WHERE kind = ? AND name = 'saved'", (_HEAD,)).fetchone()
+            if (there or ("null",))[0] == json.dumps(self._saved):
+                _change(database, rows)
+                self._saved = saved
 
         with self._mutex:
             self._file.write(write)
+
+    def _write(self, rows: list[tuple[str, str, str | None]]) -> None:
+        with self._mutex:
+            self._file.write(lambda database: _change(database, rows))
 
     def close(self) -> None:
         """Give the file back; a second call does nothing."""
         with self._mutex:
             self._file.close()
+
+
+def _change(database: sqlite3.Connection, rows: list[tuple[str, str, str | None]]) -> None:
+    gone = [(kind, name) for kind, name, value in rows if value is None]
+    _run(database, "DELETE FROM known WHERE kind = ? AND name = ?", gone)
+    _run(database, "INSERT OR REPLACE INTO known VALUES (?, ?, ?)", [row for row in rows if row[2] is not None])
 
 
 def _run(database: sqlite3.Connection, statement: str, rows: list[Any]) -> None:
