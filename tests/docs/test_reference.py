@@ -549,7 +549,9 @@ def pages() -> list[Path]:
 def test_links_and_paths_lead_somewhere(path: Path) -> None:
     text = re.sub(r"```.*?```", "", read(path), flags=re.S)
     for target in re.findall(r"\]\(([^)#:]*)(?:#[^)]*)?\)", text):
-        assert not target or (path.parent / target).exists(), target
+        inside = DOCS in (path.parent / target).resolve().parents
+        assert not target or inside, f"{target} is not on the docs site: link to {REPOSITORY}blob/main/..."
+        assert (path.parent / target).exists(), target
     for target in re.findall(rf"{re.escape(REPOSITORY)}(?:blob|tree)/main/([^)#\s]+)", text):
         assert (ROOT / target).exists(), target
     for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]*)\)", text):
