@@ -14,11 +14,14 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from tests.servers.drive import DriveServer
+
+from dvc_like.testing import BackendContract
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("how-to", "remotes")
@@ -142,6 +145,41 @@ def test_example_script_runs_on_drive(tmp_path: Path, drive_server: DriveServer,
     versions = {one["name"]: drive_server.content(one["id"]) for one in drive_server.files() if "demo." in one["name"]}
     assert all(re.fullmatch(r"demo\.[0-9a-f]{8}\.txt", name) for name in versions)
     assert sorted(versions.values()) == [b"first version\n", b"second version\n"]
+
+
+# ------------------------------------------------------------------------------ the plug-in
+
+
+@pytest.fixture
+def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Install the example beside this dvc-like, as pip installs any package; return a copy of its source."""
+    for needed in ("pip", "hatchling"):
+        if find_spec(needed) is None:
+            pytest.skip(f"{needed} is not installed (extra `test`): the plug-in cannot be built")
+    source = tmp_path / "custom-backend"
+    shutil.copytree(ROOT / "examples/custom-backend", source, ignore=shutil.ignore_patterns("__pycache__"))
+    how = ("--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--quiet")
+    command = [sys.executable, "-m", "pip", "install", *how, "--target", str(tmp_path / "site"), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"), prepend=os.pathsep)
+    return source
+
+
+def test_plug_in_is_found_and_used(plug_in: Path, tmp_path: Path) -> None:
+    (printed, _) = run([Step(1, f'sh "{plug_in}/run.sh"\n', None)], tmp_path, tmp_path / "bin")
+    assert "5 files fetched" in printed
+    assert printed.endswith("The data came back from store.sqlite.\n")
+
+
+def test_plug_in_passes_the_contract(plug_in: Path) -> None:
+    (plug_in / "dvc_like_sqlite.py").unlink()  # what is tested is what was installed
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=plug_in, capture_output=True, text=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    passed = re.search(r"^(\d+) passed in", done.stdout, re.M)
+    assert passed, done.stdout
+    assert int(passed[1]) > len([name for name in dir(BackendContract) if name.startswith("test_")])
 
 
 # ------------------------------------------------------------------------------ this file's own rules

@@ -41,10 +41,15 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 SOURCE = ROOT / "src/dvc_like"
+REPOSITORY = "https://github.com/dvc-like/dvc-like/"
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 def page(name: str) -> str:
-    return (DOCS / name).read_text(encoding="utf-8")
+    return read(DOCS / name)
 
 
 def load(path: Path, name: str) -> ModuleType:
@@ -493,16 +498,14 @@ def test_every_public_name_is_described() -> None:
     assert set(dvc_like.__all__) - {"__version__"} <= headings
 
 
-def documented_backend() -> type:
-    """Return the contract suite of the backend that backends.md writes; pytest collects it below."""
-    names: dict[str, Any] = {"__name__": __name__}
-    for code in blocks(written(page("reference/backends.md")), "python"):
-        exec(compile(code, "backends.md", "exec"), names)
-    found: type = names["TestSqlite"]
-    return found
-
-
-TestDocumentedBackend = documented_backend()
+def test_what_the_page_shows_of_the_example_is_its_text() -> None:
+    example = ROOT / "examples/custom-backend"
+    files = [example / "pyproject.toml", *example.rglob("*.py")]
+    lines = {line for path in files for line in read(path).split("\n")}
+    text = written(page("reference/backends.md"))
+    shown = "".join(blocks(text, "python") + blocks(text, "toml")).split("\n")
+    assert len(shown) > 10
+    assert not [line for line in shown if line not in lines]
 
 
 def test_every_method_of_a_backend_is_described() -> None:
@@ -544,11 +547,15 @@ def pages() -> list[Path]:
 
 @pytest.mark.parametrize("path", pages(), ids=lambda path: str(path.relative_to(DOCS)))
 def test_links_and_paths_lead_somewhere(path: Path) -> None:
-    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.S)
+    text = re.sub(r"```.*?```", "", read(path), flags=re.S)
     for target in re.findall(r"\]\(([^)#:]*)(?:#[^)]*)?\)", text):
-        assert not target or (path.parent / target).exists(), target
+        inside = DOCS in (path.parent / target).resolve().parents
+        assert not target or inside, f"{target} is not on the docs site: link to {REPOSITORY}blob/main/..."
+        assert (path.parent / target).exists(), target
+    for target in re.findall(rf"{re.escape(REPOSITORY)}(?:blob|tree)/main/([^)#\s]+)", text):
+        assert (ROOT / target).exists(), target
     for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]*)\)", text):
-        other = (path.parent / target if target else path).read_text(encoding="utf-8")
+        other = read(path.parent / target if target else path)
         known = {anchor_of(heading) for heading in re.findall(r"^#+ (.+)$", other, re.M)}
         assert anchor in known, f"{target}#{anchor}"
     for name in re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`", text):
@@ -570,5 +577,5 @@ def test_no_line_is_longer_than_120() -> None:
     for path in pages():
         if path.name in ("format.md", "benchmarks.md", "coming-from-dvc.md"):  # a row of a table cannot be broken
             continue
-        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        for number, line in enumerate(read(path).split("\n"), 1):
             assert len(line) <= 120, f"{path.name}:{number}"
