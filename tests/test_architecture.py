@@ -56,6 +56,7 @@ LAZY = {
     "": "the public names are resolved when they are first used",
     "cli.main": "answers --version without loading the shell",
     "cli.table": "names the commands, imports none",
+    "ops.status": "asks remotes only with --cloud, and runs all day without",
     "cli.shell": "loads the one command that is run",
     "remote.registry": "loads the one backend whose scheme is used",
 }

@@ -6,7 +6,6 @@ digest lies in a store (its *key*, the same in the cache and on a remote). Knows
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -21,11 +20,24 @@ HEX_LENGTH = {"blake3": 64, "sha256": 64, "xxh128": 32, "md5": 32}
 WRITABLE = ("blake3", "sha256", "xxh128")
 DEFAULT = "blake3"
 
+
+def _sha256() -> Any:
+    from hashlib import sha256  # loads a library that every command would pay for
+
+    return sha256()
+
+
+def _md5() -> Any:
+    from hashlib import md5
+
+    return md5(usedforsecurity=False)
+
+
 _NEW: dict[str, Callable[[], Any]] = {
     "blake3": blake3.blake3,
-    "sha256": hashlib.sha256,
+    "sha256": _sha256,
     "xxh128": xxhash.xxh3_128,
-    "md5": lambda: hashlib.md5(usedforsecurity=False),
+    "md5": _md5,
 }
 
 #: One alternative per algorithm, so that a bulk parser can use it inside a larger expression.

@@ -276,6 +276,11 @@ def test_p17_everyday_commands_load_neither_yaml_nor_rich_nor_subprocess(ten: Pl
     assert found.isdisjoint({"rich", "yaml", "subprocess", "asyncio", "importlib.metadata", "email", "http"})
 
 
+def test_p17_status_loads_nothing_that_asks_remotes(ten: Place) -> None:
+    """P17: start-up: only `status --cloud` needs drivers, packs and threads of transfers."""
+    assert [name for name in loaded_by(["status"], ten.root) if name.startswith("dvc_like.remote")] == []
+
+
 class Reading:
     """Counts how often content is read, and by which hash."""
 

@@ -10,7 +10,7 @@ import stat
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import paths
 from ..cache.store import Cache
@@ -25,11 +25,13 @@ from ..workspace.index import MIXED, Present, make_row
 from ..workspace.scan import Folder
 from ._choose import choose
 from ._look import look, refuse_unknown, same_content
-from ._on_remote import OnRemote, on_remotes
 from ._renames import files_below, find_renames
 from ._session import Session, open_session
 from ._tracked import Selection, Target, Wanted, status_at
 from ._trees import UNFOLD_FREELY, Pair, load, pairs, root_entry
+
+if TYPE_CHECKING:
+    from ._on_remote import OnRemote
 
 MODIFIED, ADDED, DELETED, ABSENT, RENAMED, RETYPED = "modified", "added", "deleted", "absent", "renamed", "retyped"
 
@@ -103,6 +105,8 @@ def status(
         wanted = choose(session, Selection(targets, glob=glob, profile=profile), wrong)
         found = [compare(session, one) for one in wanted]
         if cloud or remote is not None:
+            from ._on_remote import on_remotes  # a third of what a plain `status` loads
+
             there = on_remotes(session, wanted, remote)
             found = [one._replace(remote=what) for one, what in zip(found, there, strict=True)]
     wrong += [one.problem for one in found if one.problem is not None]
