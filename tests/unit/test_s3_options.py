@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,8 +69,8 @@ def test_what_objects_are_made_with() -> None:
 boto3 = pytest.importorskip("boto3", reason="boto3 is not installed (extra s3)")
 
 
-def client(url: str = "s3://bucket", newer_checksums: bool = True, **options: str) -> Any:
-    return make_client(parse(url, options, "/root"), newer_checksums=newer_checksums)
+def client(url: str = "s3://bucket", newer_checksums: bool = True, root: str = "/root", **options: str) -> Any:
+    return make_client(parse(url, options, root), newer_checksums=newer_checksums)
 
 
 def test_the_client_tries_once_and_has_a_connection_for_every_place() -> None:
@@ -106,7 +107,7 @@ def test_an_endpoint_of_the_environment_is_addressed_by_path(monkeypatch: pytest
     assert where(client(accesskeyid="k", secretaccesskey="s")) == "http://localhost:9000/bucket/k"
 
 
-def test_credentials_proxy_and_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_proxy_and_certificates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     given: dict[str, Any] = {}
 
     class Session:
@@ -117,8 +118,13 @@ def test_credentials_proxy_and_certificates(monkeypatch: pytest.MonkeyPatch) -> 
             given.update(options)
 
     monkeypatch.setattr(boto3.session, "Session", Session)
-    client(profile="p", sessiontoken="t", accesskeyid="k", secretaccesskey="s", verify="ca.pem", proxy="http://p:1")
-    assert (given["profile_name"], given["aws_session_token"], given["verify"]) == ("p", "t", "/root/ca.pem")
+    options = {"profile": "p", "sessiontoken": "t", "accesskeyid": "k", "secretaccesskey": "s", "proxy": "http://p:1"}
+    with pytest.raises(ConfigError, match="no such file"):
+        client(root=str(tmp_path), verify="ca.pem", **options)
+    (tmp_path / "ca.pem").write_text("an authority")
+    client(root=str(tmp_path), verify="ca.pem", **options)
+    assert (given["profile_name"], given["aws_session_token"]) == ("p", "t")
+    assert given["verify"] == str(tmp_path / "ca.pem")
     assert given["config"].proxies == {"http": "http://p:1", "https": "http://p:1"}
     client(verify="false")
     assert given["verify"] is False
