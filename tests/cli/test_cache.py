@@ -40,9 +40,9 @@ def test_another_folder_for_this_clone(place: Place, cli: Cli, tmp_path: Path) -
 
 def test_a_relative_path_is_seen_from_the_current_folder(place: Place, cli: Cli) -> None:
     (place / "deep").mkdir()
-    cli("cache", "dir", "../../shared", cwd=place / "deep")
-    assert "dir = ../shared" in (place / ".dvc-like/config.local").read_text()
-    assert cli("cache", "dir").out == f"{place.root.parent / 'shared'}\n"
+    cli("cache", "dir", "../../pool", cwd=place / "deep")
+    assert "dir = ../pool" in (place / ".dvc-like/config.local").read_text()
+    assert cli("cache", "dir").out == f"{place.root.parent / 'pool'}\n"
     cli("cache", "dir", ".dvc-like/other")
     assert cli("cache", "dir").out == f"{place / '.dvc-like/other'}\n"
 
