@@ -558,6 +558,22 @@ def test_a_tree_is_read_while_it_is_on_its_way(cache: Cache, monkeypatch: pytest
         assert writer.read_tree(digests.of_bytes("blake3", trees[0])) == trees[0]
 
 
+def test_a_tree_that_gets_its_name_while_it_is_read_is_read_all_the_same(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = fsutil.Dir.open
+
+    def open_late(self: fsutil.Dir, name: str, flags: int, mode: int = 0o666) -> int:
+        if flags == fsutil.READ and writer._pending:
+            writer.flush()  # as another thread may
+        return opened(self, name, flags, mode)
+
+    with Writer(cache, "blake3") as writer:
+        digest = writer.put_tree(b"tree")
+        monkeypatch.setattr(fsutil.Dir, "open", open_late)
+        assert writer.read_tree(digest) == b"tree"
+
+
 # ------------------------------------------------------------------------------ from outside
 
 DATA = b"from a remote " * 100

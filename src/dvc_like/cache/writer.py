@@ -131,13 +131,18 @@ class Writer:
         """Return the bytes of a tree that is in the cache or on its way there; None when missing or damaged."""
         with self._mutex:
             waiting = self._pending.get(tree_key(digest))
-        if waiting is None:
-            if tree_key(digest) in self._under_way:
-                self._background.join()
-            return self.cache.read_tree(digest)
-        with open(self.cache.top.open(waiting[0], READ), "rb") as file:
-            data = file.read()
-        return data if digests.of_bytes(digest.algorithm, data) == digest else None
+        if waiting is not None:
+            try:
+                fd = self.cache.top.open(waiting[0], READ)
+            except FileNotFoundError:
+                pass  # another thread is giving it its name
+            else:
+                with open(fd, "rb") as file:
+                    data = file.read()
+                return data if digests.of_bytes(digest.algorithm, data) == digest else None
+        if tree_key(digest) in self._under_way:
+            self._background.join()
+        return self.cache.read_tree(digest)
 
     def _already(self, key: str, digest: Digest) -> bool:
         """Tell whether a sound object of that name is there or on its way.
