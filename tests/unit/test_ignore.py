@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dvc_like.errors import ConfigError, UnsafePath
@@ -40,8 +40,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# The same rules each time: a rare one that Git takes in a way of its own must not turn an unrelated change red.
+@settings(
+    max_examples=150, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(rules=st.lists(RULES, min_size=1, max_size=4), paths=st.lists(PATHS, min_size=1, max_size=30, unique=True))
+@example(rules=["a", "[!a][a/[ab]"], paths=["!a", "ab", "a"])
 def test_git_takes_every_rule_the_same_way(place: Path, rules: list[str], paths: list[str]) -> None:
     text = "\n".join(rules) + "\n"
     (place / ".gitignore").write_text(text, newline="")

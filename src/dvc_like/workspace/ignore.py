@@ -128,11 +128,26 @@ def parse(data: bytes, source: RelPath) -> tuple[Rule, ...]:
         folders_only = pattern.endswith("/")
         pattern = pattern[: -1 if folders_only else None]
         if pattern:
-            segments = pattern.removeprefix("/").split("/")
+            segments = _segments(pattern.removeprefix("/"))
             anywhere = "/" not in pattern
             parts = tuple(None if part == "**" and not anywhere else _compiled(part) for part in segments)
             found.append(Rule(source, number, line, negated, folders_only, anywhere, parts))
     return tuple(found)
+
+
+def _segments(pattern: str) -> list[str]:
+    """Divide a pattern at its slashes; one in brackets is a character like others, which no name has."""
+    found, start, at = [], 0, 0
+    while at < len(pattern):
+        bracket = _class(pattern, at + 1) if pattern[at] == "[" else None
+        if bracket is not None:
+            at = bracket[1]
+            continue
+        if pattern[at] == "/":
+            found.append(pattern[start:at])
+            start = at + 1
+        at += 2 if pattern[at] == "\\" and pattern[at + 1 : at + 2] != "/" else 1
+    return [*found, pattern[start:]]
 
 
 def _trimmed(line: str) -> str:
