@@ -7,6 +7,8 @@ change is two requests; a pack appears at once, so that this breaks no order.
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -54,6 +56,8 @@ class Sender:
         self._known = known
         self._task = task
         self._deflater = None if store.is_near else Deflater()
+        # Where nothing is deflated, filling takes the interpreter all the time: two threads at it hinder each other.
+        self._filling = threading.Lock() if store.is_near else contextlib.nullcontext()
         self.failures: list[tuple[str, DvcLikeError]] = []
         self.objects = 0
         self.size = 0
@@ -127,7 +131,8 @@ class Sender:
 
     def _put_batch(self, batch: _Batch) -> None:
         builder = Builder(self._deflater)
-        self._fill(builder, batch)
+        with self._filling:
+            self._fill(builder, batch)
         self._put(builder, batch)
 
     def _fill(self, builder: Builder, batch: _Batch) -> None:

@@ -7,6 +7,7 @@ a member's bytes are those of its ident is for whoever hashes them.
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Collection, Iterator
@@ -104,7 +105,7 @@ class Builder:
 
     def __init__(self, deflater: Deflater | None = None) -> None:
         self._deflater = deflater
-        self._parts: list[bytes] = []
+        self._zip = io.BytesIO()  # grows in place, and gives its bytes away without copying them
         self._central: list[bytes] = []
         self._records: list[bytes] = []
         self._names: set[str] = set()
@@ -124,7 +125,8 @@ class Builder:
         kind, stored = (RAW, data) if deflated is None else (DEFLATE, deflated)
         raw_name = self._unique(name, ident).encode()
         extra = _EXTRA.pack(_EXTRA_ID, IDENT_SIZE, ident)
-        common = (_UTF8, _METHODS[kind], 0, _DATE, zlib.crc32(data), len(stored), len(data), len(raw_name), len(extra))
+        crc = fast_zlib.crc32(data)
+        common = (_UTF8, _METHODS[kind], 0, _DATE, crc, len(stored), len(data), len(raw_name), len(extra))
         head = _LOCAL.pack(b"PK\3\4", _VERSION, *common) + raw_name + extra
         self._central.append(
             _CENTRAL.pack(b"PK\1\2", _MADE_ON_UNIX | _VERSION, _VERSION, *common, 0, 0, 0, _MODE, self.size)
@@ -132,7 +134,8 @@ class Builder:
             + extra
         )
         self._records.append(_RECORD.pack(ident, kind, self.size + len(head), len(stored), len(data)))
-        self._parts += (head, stored)
+        self._zip.write(head)
+        self._zip.write(stored)
         self.size += len(head) + len(stored)
 
     def _unique(self, name: str, ident: bytes) -> str:
@@ -151,7 +154,9 @@ class Builder:
         central = b"".join(self._central)
         count = len(self._records)
         end = _END.pack(b"PK\5\6", 0, 0, count, count, len(central), self.size, 0)
-        data = b"".join([*self._parts, central, end])
+        self._zip.write(central)
+        self._zip.write(end)
+        data = self._zip.getvalue()
         index = _encode_index(self._records, len(data))
         return Pack(blake3.blake3(index).hexdigest(), data, index, self._label())
 
