@@ -54,6 +54,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 #: Modules that may import others of the package while they run, and why.
 LAZY = {
     "": "the public names are resolved when they are first used",
+    "cli.console": "needs the project only where a hint names a path to be typed",
     "cli.main": "answers --version without loading the shell",
     "cli.table": "names the commands, imports none",
     "ops.status": "asks remotes only with --cloud, and runs all day without",

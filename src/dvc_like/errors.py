@@ -26,17 +26,36 @@ the way out, and the details (one line each) a report needs. Knows nothing else 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
+#: What stands around a path in a hint that is to be typed; made by `paths.typed`.
+TYPED = ("\x01", "\x02")
+_TYPED = re.compile("\x01(.*?)\x02")
+
 
 class DvcLikeError(Exception):
-    """Base of all: ``message`` names the thing, ``hint`` the way out, ``details`` hold one line each."""
+    """Base of all: ``message`` names the thing, ``hint`` the way out, ``details`` hold one line each.
+
+    Paths in them are seen from the project's root.
+    """
 
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str = "", details: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.template = hint  # the hint as it was made: for an error that wraps this one
         self.details = details
+
+    @property
+    def hint(self) -> str:
+        """The way out, one line; empty where there is none to name."""
+        return self.hint_with(str)
+
+    def hint_with(self, say: Callable[[str], str]) -> str:
+        """Return the hint with each path that is to be typed as `say` writes it."""
+        return _TYPED.sub(lambda path: say(path[1]), self.template)
 
     @property
     def kind(self) -> str:
@@ -140,4 +159,4 @@ def gathered(failures: list[DvcLikeError]) -> DvcLikeError:
     """Return one error for several: the one with the highest exit code speaks, the others become details."""
     first = max(failures, key=lambda failure: failure.exit_code)
     others = tuple(line for other in failures if other is not first for line in (other.message, *other.details))
-    return type(first)(first.message, hint=first.hint, details=first.details + others)
+    return type(first)(first.message, hint=first.template, details=first.details + others)

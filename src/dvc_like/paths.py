@@ -11,7 +11,7 @@ import os
 import re
 import unicodedata
 
-from .errors import UnsafePath
+from .errors import TYPED, UnsafePath
 
 MAX_NAME = 255  # bytes of one part, as on most file systems
 MAX_PATH = 4096
@@ -99,6 +99,11 @@ def parent(path: str) -> RelPath:
 def is_below(path: str, folder: str) -> bool:
     """Tell whether `path` is `folder` or lies in it. The root holds everything."""
     return not folder or path == folder or path.startswith(folder + "/")
+
+
+def typed(path: str) -> str:
+    """Mark a path in the command of a hint, for whoever shows it to say as it is typed in the current folder."""
+    return f"{TYPED[0]}{show(path)}{TYPED[1]}"
 
 
 _UNPRINTABLE = re.compile(f"[{CONTROL}]")

@@ -12,6 +12,7 @@ import pytest
 from tests.cli.place import Place
 from tests.conftest import Cli
 
+import dvc_like
 from dvc_like.cli.table import COMMANDS, HIDDEN
 
 #: A call of every command that succeeds in the project below, and the name of its document.
@@ -246,3 +247,24 @@ def test_a_broken_stdout_is_no_traceback(place: Place) -> None:
 def test_documents_of_all_commands_parse_one_by_one(ready: Place, cli: Cli) -> None:
     lines = [cli("--cd", ready.root, *words, "--json").out for words in (["status"], ["root"], ["fsck"])]
     assert all(isinstance(json.loads(line), dict) for line in lines)
+
+
+def test_the_command_of_a_hint_can_be_typed_where_one_stands(place: Place, cli: Cli) -> None:
+    place.write({"two words/raw data/-x": "tracked by Git"})
+    place.git("add", "-A")
+    folder = place / "two words/raw data"
+    said = cli("add", "--", "-x", cwd=folder, code=2).err
+    documented = json.loads(cli("--json", "add", "./-x", cwd=folder, code=2).out)["error"]["hint"]
+    for hint in (said, documented):
+        command = hint.split("`")[1]
+        subprocess.run(f"{command} --dry-run", shell=True, cwd=folder, check=True)
+    assert "`git rm -r --cached ./-x`" in said
+
+
+def test_a_hint_in_python_names_paths_from_the_root(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.write({"raw/x": "tracked by Git"})
+    place.git("add", "-A")
+    monkeypatch.chdir(place / "raw")
+    with pytest.raises(dvc_like.DvcLikeError) as caught:
+        dvc_like.add(place.project, [place / "raw/x"])
+    assert "`git rm -r --cached raw/x`" in caught.value.hint

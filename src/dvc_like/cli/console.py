@@ -15,6 +15,7 @@ from ..errors import DvcLikeError
 from ..paths import show
 from ..progress import SILENT, Progress
 from .bars import Bars
+from .words import typing_from_here
 
 _MAX_DETAILS = 20
 
@@ -77,7 +78,7 @@ class Console:
                     "error": {
                         "kind": kind or error.kind,
                         "message": error.message,
-                        "hint": error.hint,
+                        "hint": _hint_of(error),
                         "details": list(error.details),
                         "exit_code": error.exit_code,
                     }
@@ -98,12 +99,24 @@ class Console:
             click.echo(f"  {show_line(line)}", err=True)
         if len(shown) < len(error.details):
             click.echo(f"  ... and {len(error.details) - len(shown)} more (-v shows all)", err=True)
-        if error.hint:
-            click.echo(click.style("hint: ", fg="yellow") + show_line(error.hint), err=True, color=self._colour)
+        if error.template:
+            click.echo(click.style("hint: ", fg="yellow") + show_line(_hint_of(error)), err=True, color=self._colour)
 
     def interrupted(self) -> None:
         """Say that the user stopped it."""
         click.echo("\ninterrupted; what was done stays, nothing half-written does", err=True)
+
+
+def _hint_of(error: DvcLikeError) -> str:
+    """Return the hint with its commands as they are typed in the current folder."""
+    if error.template == error.hint:
+        return error.hint
+    from ..project import Project  # loaded by now: nothing else marks a path
+
+    try:
+        return error.hint_with(typing_from_here(Project.find().root))
+    except DvcLikeError:
+        return error.hint
 
 
 def show_line(text: str) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import posixpath
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..paths import show
@@ -35,15 +34,22 @@ def git_hint(project: Project, files: Iterable[str]) -> str:
     names = list(dict.fromkeys(files))
     if not names or project.git is None or project.config.flag("core.autostage"):
         return ""
+    say = typing_from_here(project.root)
+    return f"To track the change with Git: git add {' '.join(map(say, names))}"
+
+
+def typing_from_here(root: str) -> Callable[[str], str]:
+    """Return what writes a path of the project as it is typed in the current folder, quoted where a shell needs it."""
     import shlex
 
-    try:
-        here = os.path.relpath(project.root).replace(os.sep, "/")
-    except FileNotFoundError:
-        here = "."  # the current folder went away with its data
-    listed = [name if here == "." else posixpath.normpath(f"{here}/{name}") for name in names]
-    words = [shlex.quote(show(f"./{name}" if name[0] in "-:" else name)) for name in listed]
-    return f"To track the change with Git: git add {' '.join(words)}"
+    def say(path: str) -> str:
+        try:
+            seen = os.path.relpath(os.path.join(root, path)).replace(os.sep, "/")
+        except FileNotFoundError:
+            seen = path  # the current folder went away with its data
+        return shlex.quote(show(f"./{seen}" if seen[0] in "-:" else seen))
+
+    return say
 
 
 #: The letters for what an entry is.

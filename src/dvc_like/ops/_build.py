@@ -19,7 +19,7 @@ from ..digest import Digest, parse
 from ..errors import CorruptData, DataMissing, UnsafePath
 from ..fsutil import NO_SIGNATURE, READ_USER, Dir, is_racy, signature, untrusted
 from ..meta.tree import EXECUTABLE, FILE, FOLDER, LINK, Entry, encode, link_stays_inside
-from ..paths import RelPath, join, show
+from ..paths import RelPath, join, show, typed
 from ..progress import Task
 from ..workspace.index import MIXED, Present, Row, make_row
 from ..workspace.scan import Folder, changing, file_kind, refuse_special, trusted_signature
@@ -135,7 +135,7 @@ class Builder:
         except DataMissing as error:
             raise DataMissing(
                 f"cannot tell which files of {show(seen.path)} are only not checked out here: {error.message}",
-                hint=f"Run `dvc-like fetch {show(seen.path)}` first, or add with --force to record just what is here.",
+                hint=f"Run `dvc-like fetch {typed(seen.path)}` first, or add with --force to record just what is here.",
             ) from None
 
     def _files(

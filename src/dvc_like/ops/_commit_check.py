@@ -61,7 +61,7 @@ def _placed(git: Git, errors: list[DvcLikeError]) -> list[DvcLikeError]:
     if not git.prefix:
         return errors
     where = f"In {show(git.prefix)}: "
-    return [type(one)(one.message, hint=where + one.hint if one.hint else "", details=one.details) for one in errors]
+    return [type(one)(one.message, hint=one.hint and where + one.template, details=one.details) for one in errors]
 
 
 def _is_partial(git: Git) -> bool:

@@ -9,7 +9,7 @@ from .. import paths
 from ..errors import UsageError
 from ..fsutil import Dir
 from ..meta.file import SUFFIX
-from ..paths import RelPath, join, show
+from ..paths import RelPath, join, show, typed
 from ..workspace import gitignore
 from ._session import Session
 from ._tracked import Target, select, status_at
@@ -33,7 +33,7 @@ def named(session: Session, text: str, way_out: str) -> Target:
 
 def only_holds(text: str, targets: list[Target]) -> UsageError:
     """Say that a folder is no target, and which lie in it."""
-    names = ", ".join(show(one.path) for one in targets[:5])
+    names = ", ".join(typed(one.path) for one in targets[:5])
     return UsageError(
         f"{show(text)} is not tracked itself, but holds what is",
         hint=f"Name the targets: {names}{', ...' if len(targets) > 5 else ''}.",

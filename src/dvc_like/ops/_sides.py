@@ -211,7 +211,7 @@ def hinted(error: DvcLikeError, revision: str | None) -> DvcLikeError:
     if not isinstance(error, DataMissing) or revision is None:
         return error
     fetch = f"dvc-like fetch --rev {show(revision)}"
-    return DataMissing(error.message, hint=error.hint.replace("dvc-like fetch", fetch), details=error.details)
+    return DataMissing(error.message, hint=error.template.replace("dvc-like fetch", fetch), details=error.details)
 
 
 def inside(item: Item | None, path: RelPath) -> Item | None:

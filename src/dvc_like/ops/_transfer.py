@@ -119,7 +119,7 @@ def as_error(verb: str, failures: list[tuple[str, DvcLikeError]], done: int, unt
     lines = tuple(f"{path}: {error.message}" for path, error in sorted(failures, key=lambda pair: pair[0]))
     gravest = max((error for _, error in failures), key=lambda error: error.exit_code)
     if len(failures) == 1 and total == 1:
-        return type(gravest)(f"{verb} failed: {lines[0]}", hint=gravest.hint)
+        return type(gravest)(f"{verb} failed: {lines[0]}", hint=gravest.template)
     rest = f"; {untried} more were not tried" if untried else ""
     kind = PartialFailure if done else type(gravest)
-    return kind(f"{verb} failed for {len(failures)} of {total} objects{rest}", hint=gravest.hint, details=lines)
+    return kind(f"{verb} failed for {len(failures)} of {total} objects{rest}", hint=gravest.template, details=lines)

@@ -13,7 +13,7 @@ from ..digest import Digest
 from ..errors import BadTree, CorruptData, DataMissing, UnsafePath
 from ..meta.file import Meta
 from ..meta.tree import EXECUTABLE, FILE, FOLDER, LINK, Entry, link_stays_inside, parse
-from ..paths import MAX_DEPTH, RelPath, join, parent, show
+from ..paths import MAX_DEPTH, RelPath, join, parent, show, typed
 from ..workspace.index import Row
 from ..workspace.scan import Folder
 from ._tracked import Wanted
@@ -53,7 +53,7 @@ def _read(cache: Trees, digest: Digest, path: str) -> bytes:
     if data is None:
         raise DataMissing(
             f"the listing of {show(path)} ({digest.short}) is not in the cache",
-            hint=f"`dvc-like fetch {show(path)}` brings it.",
+            hint=f"`dvc-like fetch {typed(path)}` brings it.",
         )
     return data
 

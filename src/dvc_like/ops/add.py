@@ -20,7 +20,7 @@ from ..fsutil import Dir
 from ..meta.file import MAX_SIZE, SUFFIX, Meta
 from ..meta.rewrite import rewrite
 from ..meta.tree import EXECUTABLE, Entry
-from ..paths import RelPath, join, show
+from ..paths import RelPath, join, show, typed
 from ..progress import SILENT, Progress
 from ..project import Project
 from ..workspace import gitignore
@@ -224,7 +224,7 @@ def _check(session: Session, text: str, path: RelPath, *, force: bool) -> _Job:
         if git is not None and git.tracked([path]):
             raise UsageError(
                 f"Git tracks {show(text)} already",
-                hint=f"Take it out of Git first: `git rm -r --cached {show(text)}`, then add it again.",
+                hint=f"Take it out of Git first: `git rm -r --cached {typed(path)}`, then add it again.",
             )
     return _Job(path, holder, status)
 

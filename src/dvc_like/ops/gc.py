@@ -18,7 +18,7 @@ from ..errors import BadMeta, DvcLikeError, ProjectError, UsageError, gathered
 from ..fsutil import Dir
 from ..meta.file import SUFFIX, Meta
 from ..meta.tree import parse
-from ..paths import RelPath, show
+from ..paths import RelPath, show, typed
 from ..progress import SILENT, Progress
 from ..project import FOLDER, Project
 from ._closure import TreeNeed, close_over
@@ -169,7 +169,8 @@ def _roots(session: Session, selection: Selection) -> list[Wanted]:
                 wanted += [Wanted(target, target.path) for target in walk(root, failures=failures)]
     if failures:
         first = gathered(failures)
-        raise type(first)(f"gc stopped, nothing was touched: {first.message}", hint=first.hint, details=first.details)
+        message = f"gc stopped, nothing was touched: {first.message}"
+        raise type(first)(message, hint=first.template, details=first.details)
     if project.git is not None:
         _refuse_vanished(session, wanted)
         if selection.has_revisions:
@@ -195,7 +196,7 @@ def _refuse_vanished(session: Session, wanted: list[Wanted]) -> None:
         if is_ours(data) and path[: -len(SUFFIX)] not in here and os.path.lexists(full):
             raise BadMeta(
                 f"gc stopped, nothing was touched: {show(path)} is no meta file any more",
-                hint=f"Restore it with `git checkout -- {show(path)}`, or delete it.",
+                hint=f"Restore it with `git checkout -- {typed(path)}`, or delete it.",
             )
 
 

@@ -225,7 +225,7 @@ def _before_push(project: Project, git: Git, call: HookCall, done: Hooked, progr
                 pushed = push_in(session, wanted, wrong, remote=None, jobs=None)
                 done.sent, done.size = pushed.objects, pushed.size
     except DvcLikeError as error:
-        hint = f"{error.hint} {_ANYWAY}".strip()
+        hint = f"{error.template} {_ANYWAY}".strip()
         raise type(error)(error.message, hint=hint, details=error.details) from None
 
 

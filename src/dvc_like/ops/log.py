@@ -13,7 +13,7 @@ from ..errors import DataMissing, DvcLikeError, UsageError, gathered
 from ..git import Commit, Git, history
 from ..meta.file import SUFFIX, parse
 from ..meta.tree import Entry
-from ..paths import RelPath, is_below, parent, show
+from ..paths import RelPath, is_below, parent, show, typed
 from ..progress import SILENT, Progress, Task
 from ..project import Project
 from ._compare import ADDED, DELETED, MODIFIED, RENAMED, Comparison
@@ -83,7 +83,7 @@ def log(
         wrong.append(
             DataMissing(
                 f"what became of {show(name)} is not known in {len(work.missing)} commit(s): not in the cache",
-                hint=f"`dvc-like fetch --all-commits {show(name)}` brings what is needed.",
+                hint=f"`dvc-like fetch --all-commits {typed(name)}` brings what is needed.",
                 details=tuple(work.missing),
             )
         )

@@ -18,7 +18,7 @@ from ..digest import Digest
 from ..errors import DvcLikeError, UsageError, WouldOverwrite
 from ..fsutil import Dir, is_racy, signature
 from ..meta.file import MAX_SIZE, SUFFIX
-from ..paths import RelPath, is_below, join, show
+from ..paths import RelPath, is_below, join, show, typed
 from ..progress import SILENT, Progress
 from ..project import FOLDER as PROJECT_FOLDER
 from ..project import Project
@@ -89,7 +89,7 @@ def _check(session: Session, target: Target, path: RelPath) -> None:
     if holder is not None and holder.path != path:
         raise UsageError(
             f"{show(path)} would lie in the tracked folder {show(holder.path)}",
-            hint=f"To make it part of that: `dvc-like remove {show(source)}`, then `mv` and `dvc-like add` the data.",
+            hint=f"To make it part of that: `dvc-like remove {typed(source)}`, then `mv` and `dvc-like add` the data.",
         )
     for folder in _folders_above(path):
         status = status_at(root, folder)
@@ -107,7 +107,7 @@ def _check(session: Session, target: Target, path: RelPath) -> None:
     if git is not None and git.tracked([path]):
         raise UsageError(
             f"Git tracks {show(path)} already",
-            hint=f"Take it out of Git first: `git rm -r --cached {show(path)}`, or choose another name.",
+            hint=f"Take it out of Git first: `git rm -r --cached {typed(path)}`, or choose another name.",
         )
 
 
