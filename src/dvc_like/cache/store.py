@@ -230,8 +230,12 @@ class Cache:
         return self.move(f"trash/{key}", key)
 
     def move(self, old: str, new: str) -> bool:
-        """Rename within the cache's folder; tell whether it was there."""
+        """Rename within the cache's folder; tell whether it was there. What lies behind a link is not."""
         self._has_trash = self._has_trash or new.startswith("trash/")
+        if self.is_linked(old.rpartition("/")[0]):
+            return False
+        if self.is_linked(new.rpartition("/")[0]):
+            raise UnsafePath(f"{self.root}/{new.rpartition('/')[0]} is a link; nothing is written through it")
         try:
             os.makedirs(os.path.dirname(f"{self.root}/{new}"), exist_ok=True)
             os.replace(f"{self.root}/{old}", f"{self.root}/{new}")
@@ -266,7 +270,17 @@ def _verify(fd: int, digest: Digest) -> bytes | None:
 def _refuse_links(root: str) -> None:
     """Refuse a cache in which somebody (a repository that tracks it, say) put links where we write."""
     inner = [f"files/{algorithm}" for algorithm in HEX_LENGTH]
-    for name in ("files", "tmp", "new", "partial", "bad", "trash", "trash/files", *inner):
+    for name in (
+        "files",
+        "tmp",
+        "new",
+        "partial",
+        "bad",
+        "trash",
+        "trash/files",
+        *inner,
+        *(f"trash/{one}" for one in inner),
+    ):
         if os.path.islink(os.path.join(root, name)):
             raise UnsafePath(f"{root}/{name} is a link; nothing is written through it", hint="Remove the link.")
 
