@@ -101,9 +101,20 @@ def is_below(path: str, folder: str) -> bool:
     return not folder or path == folder or path.startswith(folder + "/")
 
 
-_UNPRINTABLE = re.compile(f"[{CONTROL}]")
+# Marks of writing direction: with them a name can be read as another one (``gpj.exe`` backwards).
+_UNPRINTABLE = re.compile(f"[{CONTROL}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def show(text: str) -> str:
-    """Return `text` for a terminal: what could move the cursor or break the line is escaped."""
+    """Return `text` for a terminal: what could move the cursor, break the line or turn it around is escaped."""
     return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)
+
+
+def show_lines(text: str) -> str:
+    """Return a text of several lines as `show` does; ends of lines and tabs stay."""
+    return _UNPRINTABLE.sub(lambda match: match[0] if match[0] in "\n\t" else show(match[0]), text)
+
+
+def show_json(text: str) -> str:
+    """Return a JSON document for a terminal: the same document, with such characters as JSON escapes them."""
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
