@@ -54,7 +54,7 @@ def check_name(name: str) -> str:
         raise UnsafePath(f"{show(name)!r} is not a name of a file")
     if _BAD_CHARACTER.search(name):
         raise UnsafePath(
-            f"the name {show(name)} holds a control character, a slash, a backslash or bytes that are not UTF-8",
+            f"the name {show(name)[:200]} holds a control character, a slash, a backslash or bytes that are not UTF-8",
             hint="Rename it: such names cannot be checked out on every system.",
         )
     if len(name.encode()) > MAX_NAME:
