@@ -1,7 +1,7 @@
 """Fuzzing without end, guided by coverage: ``python -m tests.fuzz TARGET [options of libFuzzer]``.
 
-Needs ``pip install atheris`` (Linux, macOS). What it finds is written to the current folder; put it, as small as it goes,
-into ``tests/fuzz/corpus/TARGET``, where the tests run it from then on.
+Needs ``pip install atheris`` (Linux, macOS). What it finds is written to the current folder; put it, as small as
+it goes, into ``tests/fuzz/corpus/TARGET``, where the tests run it from then on.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One target for each format that Git or a remote can deliver: bytes in, and what must hold of every answer.
 
 A target returns when the bytes were taken or refused as they should be: refused by an error of ours and nothing else,
-taken only where what came out is bounded, safe and says again what was read. Used by ``python -m tests.fuzz`` (guided by
-coverage, without end) and by `tests/unit/test_fuzz.py` (a fixed number of mutations, the same each time).
+taken only where what came out is bounded, safe and says again what was read. Used by ``python -m tests.fuzz`` (guided
+by coverage, without end) and by `tests/unit/test_fuzz.py` (a fixed number of mutations, the same each time).
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def index(data: bytes) -> None:
     """Read the index of a pack: nothing it says leads out of its pack, or unpacks to more than its bytes can."""
     found = pack.Index(data).check()
     used = 0
-    for member in sorted(found, key=lambda one: one.offset):
+    for member in sorted(found, key=lambda one: (one.offset, one.length)):
         with contextlib.suppress(DvcLikeError):
             safe_digest(digests.of_ident(member.ident)[0])
         assert member.offset + member.length <= found.zip_size
@@ -159,8 +159,6 @@ def path(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
     safe_path(paths.parse(text))
     assert "\n" not in gitignore.pattern(text)
-    assert paths.show(text) == text or not text.isprintable() or True
-    assert paths.show_lines(text).replace("\n", "").replace("\t", "").isascii() or text.isascii() or True
 
 
 def url(data: bytes) -> None:
@@ -191,8 +189,8 @@ def refused(target: Target, data: bytes) -> bool:
     """Run a target; tell whether the bytes were refused. Anything but an error of ours escapes."""
     try:
         target(data)
+        return False
     except DvcLikeError as error:
-        assert error.message
-        assert len(error.message) < 2000
-        return True
-    return False
+        length = len(error.message)
+    assert 0 < length < 2000
+    return True

@@ -194,6 +194,11 @@ class Index:
         """The id of the pack it belongs to, if its bytes are sound."""
         return str(blake3.blake3(self._data).hexdigest())
 
+    @property
+    def file_size(self) -> int:
+        """Bytes of the index itself."""
+        return len(self._data)
+
     def __len__(self) -> int:
         return self.count
 
