@@ -188,7 +188,8 @@ def _set(text: str, path: str, setting: str, value: str, *, add: bool = False) -
     prefix = f"{section}.{subsection}." if subsection else f"{section}."
     header = next((one for one in reversed(headers) if one.prefix == prefix), None)
     if header is None:
-        start = "" if not text or text.endswith("\n") else "\n"
+        is_open = text.endswith(("\\\n", "\\\r\n"))  # a value that goes on in the line that comes would take it in
+        start = "" if not text or (text.endswith("\n") and not is_open) else "\n"
         title = f'[{section} "{subsection}"]' if subsection else f"[{section}]"
         return f"{text}{start}{title}\n\t{line}\n"
     at = max([header.end, *(one.end for one in found if one.start > header.end and one.name.startswith(prefix))])

@@ -19,13 +19,21 @@ _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 @contextlib.contextmanager
-def lock(path: str, *, shared: bool = False, timeout: float, waiting: Any = None, create: bool = True) -> Iterator[int]:
+def lock(
+    path: str,
+    *,
+    shared: bool = False,
+    timeout: float,
+    waiting: Any = None,
+    create: bool = True,
+    note: bool = True,
+) -> Iterator[int]:
     """Hold a kernel lock on the file `path`: it is free again the moment this process is gone.
 
     Gives the descriptor held. Somebody may have removed the file meanwhile: see `is_same_file`.
 
     `shared` holders exclude only exclusive ones. `waiting` is called once, with the holder's note, before
-    the wait begins; after `timeout` seconds `LockHeld` is raised.
+    the wait begins; after `timeout` seconds `LockHeld` is raised. Without `note` the file keeps what it holds.
     """
     flags = os.O_RDWR | (os.O_CREAT if create else 0) | _NOFOLLOW | getattr(os, "O_CLOEXEC", 0)
     fd = os.open(path, flags, 0o666)
@@ -43,7 +51,7 @@ def lock(path: str, *, shared: bool = False, timeout: float, waiting: Any = None
                 waiting(holder)
                 told = True
             time.sleep(0.02)
-        if not shared and _POSIX:
+        if note and not shared and _POSIX:
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"process {os.getpid()}".encode(), 0)
         yield fd

@@ -54,7 +54,7 @@ def check_name(name: str) -> str:
         raise UnsafePath(f"{show(name)!r} is not a name of a file")
     if _BAD_CHARACTER.search(name):
         raise UnsafePath(
-            f"the name {show(name)} holds a control character, a slash, a backslash or bytes that are not UTF-8",
+            f"the name {show(name)[:200]} holds a control character, a slash, a backslash or bytes that are not UTF-8",
             hint="Rename it: such names cannot be checked out on every system.",
         )
     if len(name.encode()) > MAX_NAME:
@@ -106,9 +106,20 @@ def typed(path: str) -> str:
     return f"{TYPED[0]}{show(path)}{TYPED[1]}"
 
 
-_UNPRINTABLE = re.compile(f"[{CONTROL}]")
+# Marks of writing direction: with them a name can be read as another one (``gpj.exe`` backwards).
+_UNPRINTABLE = re.compile(f"[{CONTROL}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def show(text: str) -> str:
-    """Return `text` for a terminal: what could move the cursor or break the line is escaped."""
+    """Return `text` for a terminal: what could move the cursor, break the line or turn it around is escaped."""
     return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)
+
+
+def show_lines(text: str) -> str:
+    """Return a text of several lines as `show` does; ends of lines and tabs stay."""
+    return _UNPRINTABLE.sub(lambda match: match[0] if match[0] in "\n\t" else show(match[0]), text)
+
+
+def show_json(text: str) -> str:
+    """Return a JSON document for a terminal: the same document, with such characters as JSON escapes them."""
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import pytest
@@ -172,6 +173,15 @@ def test_what_is_shown_cannot_move_the_cursor() -> None:
     assert shown.isprintable()
     assert shown.endswith("é日")
     assert "\\x1b" in shown
+
+
+def test_what_is_shown_cannot_be_read_as_another_name() -> None:
+    turned = "invoice\u202efdp.exe\u2066\u200f"
+    assert paths.show(turned) == "invoice\\u202efdp.exe\\u2066\\u200f"
+    assert paths.show_lines(f"a\t{turned}\nb\r") == f"a\t{paths.show(turned)}\nb\\r"
+    document = json.dumps({"a": f"{turned}\x9b\udcff\n"}, ensure_ascii=False)
+    assert paths.show_json(document).isascii()
+    assert json.loads(paths.show_json(document)) == json.loads(document)
 
 
 @QUICK

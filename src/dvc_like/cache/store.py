@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -106,7 +107,7 @@ class Cache:
         Trusted by its record, else hashed now. A damaged object is set aside, and counts as missing.
         """
         key = file_key(digest)
-        opened = self._open_file(key)
+        opened = self._open_file(key, digest)
         if opened is None:
             return None
         fd, status = opened
@@ -149,7 +150,8 @@ class Cache:
             linked = self._linked[shard] = os.path.islink(f"{self.root}/{shard}")
         return linked
 
-    def _open_file(self, key: str) -> tuple[int, os.stat_result] | None:
+    def _open_file(self, key: str, digest: Digest) -> tuple[int, os.stat_result] | None:
+        """Open what lies under a key. A folder or a link there is no object: it is set aside as damaged."""
         for _ in range(2):
             try:
                 fd = self._open_below(key)
@@ -157,19 +159,22 @@ class Cache:
                 if not self.revive(key):
                     return None
                 continue
-            except OSError:
-                return None  # a link or something else that is no object
+            except OSError as error:
+                if error.errno == errno.ELOOP:
+                    self._put_aside(key, digest)
+                return None  # ... or it may not be read
             status = os.fstat(fd)
             if stat.S_ISREG(status.st_mode):
                 return fd, status
             os.close(fd)
+            self._put_aside(key, digest)
             return None
         return None
 
     def read_tree(self, digest: Digest) -> bytes | None:
         """Return the bytes of a tree object, always verified; None when missing or damaged."""
         key = tree_key(digest)
-        opened = self._open_file(key)
+        opened = self._open_file(key, digest)
         if opened is None:
             return None
         fd, status = opened
@@ -217,7 +222,7 @@ class Cache:
 
     def _put_aside(self, key: str, digest: Digest) -> None:
         """Move a damaged object to ``bad/``: never delivered again, never deleted either."""
-        self.move(key, f"bad/{key.replace('/', '-')}.{os.getpid()}-{len(self.set_aside)}")
+        self.move(key, f"bad/{key.replace('/', '-')}.{os.getpid()}-{time.time_ns():x}")
         self.trust.drop(digest)
         self.set_aside.append(digest)
 
@@ -230,8 +235,12 @@ class Cache:
         return self.move(f"trash/{key}", key)
 
     def move(self, old: str, new: str) -> bool:
-        """Rename within the cache's folder; tell whether it was there."""
+        """Rename within the cache's folder; tell whether it was there. What lies behind a link is not."""
         self._has_trash = self._has_trash or new.startswith("trash/")
+        if self.is_linked(old.rpartition("/")[0]):
+            return False
+        if self.is_linked(new.rpartition("/")[0]):
+            raise UnsafePath(f"{self.root}/{new.rpartition('/')[0]} is a link; nothing is written through it")
         try:
             os.makedirs(os.path.dirname(f"{self.root}/{new}"), exist_ok=True)
             os.replace(f"{self.root}/{old}", f"{self.root}/{new}")
@@ -266,7 +275,17 @@ def _verify(fd: int, digest: Digest) -> bytes | None:
 def _refuse_links(root: str) -> None:
     """Refuse a cache in which somebody (a repository that tracks it, say) put links where we write."""
     inner = [f"files/{algorithm}" for algorithm in HEX_LENGTH]
-    for name in ("files", "tmp", "new", "partial", "bad", "trash", "trash/files", *inner):
+    for name in (
+        "files",
+        "tmp",
+        "new",
+        "partial",
+        "bad",
+        "trash",
+        "trash/files",
+        *inner,
+        *(f"trash/{one}" for one in inner),
+    ):
         if os.path.islink(os.path.join(root, name)):
             raise UnsafePath(f"{root}/{name} is a link; nothing is written through it", hint="Remove the link.")
 

@@ -11,6 +11,7 @@ import threading
 import time
 from typing import Any
 
+from ..paths import show_lines
 from .words import human_size
 
 _PATIENCE = 0.4  # seconds before anything is shown
@@ -37,7 +38,7 @@ class Bars:
 
     def note(self, message: str) -> None:
         """Print a line between the bars."""
-        print(message, file=sys.stderr, flush=True)
+        print(show_lines(message), file=sys.stderr, flush=True)
 
     def begin(self, task: _Task) -> None:
         """Look at a task from now on."""

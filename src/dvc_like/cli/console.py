@@ -1,6 +1,7 @@
 """What the user sees: lines, JSON documents, errors and progress.
 
-Owns the streams. Results go to stdout, everything else to stderr; colour and bars only where a terminal is.
+Owns the streams. Results go to stdout, everything else to stderr; colour and bars only where a terminal is. Whatever
+a stranger named, nothing leaves here that moves a cursor or turns a line around.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import click
 
 from ..errors import DvcLikeError
-from ..paths import show
+from ..paths import show, show_json, show_lines
 from ..progress import SILENT, Progress
 from .bars import Bars
 from .words import typing_from_here
@@ -44,6 +45,7 @@ class Console:
     def say(self, text: str = "", *, style: str = "") -> None:
         """Print a line of the result for a person."""
         if not self.quiet and not self.json:
+            text = show_lines(text)
             click.echo(click.style(text, fg=style) if style else text, color=self._colour)
 
     def detail(self, text: str) -> None:
@@ -54,7 +56,7 @@ class Console:
     def answer(self, text: str) -> None:
         """Print what was asked for: also with -q."""
         if not self.json:
-            click.echo(text, color=self._colour)
+            click.echo(show_lines(text), color=self._colour)
 
     def document(self, name: str, content: dict[str, Any]) -> None:
         """Print the command's JSON document, if it is wanted; there is one, the first."""
@@ -63,7 +65,7 @@ class Console:
 
             self._documented = True
 
-            click.echo(json.dumps({"schema": f"dvc-like/{name}/1", **content}, ensure_ascii=False))
+            click.echo(show_json(json.dumps({"schema": f"dvc-like/{name}/1", **content}, ensure_ascii=False)))
 
     def flush(self) -> None:
         """Hand over what is buffered, so that a closed pipe is seen here."""
@@ -93,14 +95,14 @@ class Console:
             self._show(click.style("warning: ", fg="yellow", bold=True), error)
 
     def _show(self, label: str, error: DvcLikeError) -> None:
-        click.echo(label + show_line(error.message), err=True, color=self._colour)
+        click.echo(label + show(error.message), err=True, color=self._colour)
         shown = error.details if self.verbose else error.details[:_MAX_DETAILS]
         for line in shown:
-            click.echo(f"  {show_line(line)}", err=True)
+            click.echo(f"  {show(line)}", err=True)
         if len(shown) < len(error.details):
             click.echo(f"  ... and {len(error.details) - len(shown)} more (-v shows all)", err=True)
         if error.template:
-            click.echo(click.style("hint: ", fg="yellow") + show_line(_hint_of(error)), err=True, color=self._colour)
+            click.echo(click.style("hint: ", fg="yellow") + show(_hint_of(error)), err=True, color=self._colour)
 
     def interrupted(self) -> None:
         """Say that the user stopped it."""
@@ -118,7 +120,3 @@ def _hint_of(error: DvcLikeError) -> str:
     except DvcLikeError:
         return error.hint
 
-
-def show_line(text: str) -> str:
-    """Escape what a stranger's text could do to the terminal."""
-    return show(text)

@@ -34,6 +34,9 @@ project or bad configuration, 4 data missing, 5 would overwrite unsaved data, 6 
 7 corrupt or unsafe data, 8 locked, 9 part of the transfers failed, 10 differences, 130 interrupted, 141 closed pipe."""
 
 
+_NO_MEMORY = DvcLikeError("there is not enough memory", hint="Name fewer targets, or give it more memory.")
+
+
 class CommandGroup(click.Group):
     """Commands that are imported when they are used."""
 
@@ -91,10 +94,10 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         _silence(sys.stdout)
         return 141
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         if console.debug:
             raise
-        return console.fail(_from_system(error))
+        return console.fail(_from_system(error) if isinstance(error, OSError) else _NO_MEMORY)
 
 
 def _usage(console: Console, error: click.ClickException) -> int:

@@ -100,7 +100,7 @@ def _check_names(names: list[str], label: str) -> None:
 
 def _check_link(target: str, size: int, label: str) -> None:
     if target.startswith("/") or "\\" in target or len(target.encode()) != size or size > 4095:
-        raise UnsafePath(f"{label} refused: a link to {show(target)!r}")
+        raise UnsafePath(f"{label} refused: a link to {show(target)[:200]!r}")
 
 
 def link_stays_inside(folder_depth: int, target: str) -> bool:

@@ -38,7 +38,7 @@ class RemoteChecked:
 def check_remote(session: Session, store: Store, wanted: list[Wanted], *, read: float, repair: bool) -> RemoteChecked:
     """Check a store; return what was found when all is sound or was repaired, else raise `CorruptData`."""
     with Seen(os.path.join(session.project.shared_tmp, "remotes.sqlite"), store.identity) as seen:
-        store.look()
+        store.look(anew=read > 0)  # copies of indexes on this machine would hide damage to them there
         survey = Survey(session, store, seen, closely=True, read=read)
         with session.progress.task("checking") as task:
             missing = survey.run(wanted)

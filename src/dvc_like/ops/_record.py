@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from dataclasses import dataclass, field
 
@@ -28,6 +29,7 @@ ENDING = ".undo"
 HEADER = "dvc-like undo 1"
 MAX_RECORDS = 50
 MAX_SIZE = 4 << 20  # of one record: some ten thousand targets
+_ESCAPED = re.compile(r"(?:[ -\[\]-~]|\\(?:[\\nrt]|x[0-9a-f]{2}))*")
 
 
 @dataclass
@@ -126,6 +128,8 @@ def _take(record: Record, kind: str, *fields: str) -> None:
         record.pointers[_pointer(*fields)] = None
     elif kind == "pointer":
         path, text = fields
+        if not _ESCAPED.fullmatch(text):
+            raise ValueError("has bytes that are not escaped as they should be")
         record.pointers[_pointer(path)] = text.encode("ascii").decode("unicode_escape").encode("latin-1")
     elif kind == "-":
         record.places[paths.parse(*fields)] = None

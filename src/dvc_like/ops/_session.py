@@ -23,6 +23,7 @@ from ..project import Project
 from ..workspace.ignore import Ignore
 from ..workspace.index import Index
 from ..workspace.scan import RecordedNames, Scanner
+from ._state import claim
 
 
 class Session:
@@ -79,12 +80,10 @@ def open_session(
     waiting; `cache` is ``shared`` for verbs that need its
     objects to stay, ``exclusive`` for gc.
     """
-    for folder in (project.tmp, project.shared_tmp, os.path.join(project.shared_folder, "cache")):
-        if os.path.islink(folder):
-            raise UnsafePath(f"{folder} is a link; nothing is written through it", hint="Remove the link.")
-    for folder in (project.tmp, project.shared_tmp):
-        with contextlib.suppress(OSError):
-            _make_state_folder(folder)
+    claim(project)
+    cache_folder = os.path.join(project.shared_folder, "cache")
+    if os.path.islink(cache_folder):
+        raise UnsafePath(f"{show(cache_folder)} is a link; nothing is written through it", hint="Remove the link.")
     with contextlib.ExitStack() as stack:
         if worktree:
             stack.enter_context(_waiting_lock(project, progress, os.path.join(project.tmp, "lock"), shared=False))
@@ -106,14 +105,6 @@ def _may_refresh(project: Project, stack: contextlib.ExitStack) -> bool:
     except (LockHeld, OSError):
         return False
     return True
-
-
-def _make_state_folder(folder: str) -> None:
-    if os.path.isdir(folder):
-        return
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, ".gitignore"), "w", encoding="utf-8") as file:
-        file.write("*\n")  # also where a worktree's branch has no `.dvc-like/.gitignore`
 
 
 def _waiting_lock(

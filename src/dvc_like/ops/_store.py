@@ -47,9 +47,12 @@ class Store:
         """Tell whether looking at an object costs next to nothing, so that every one is looked at."""
         return self.backend.capabilities.cheap_stat
 
-    def look(self) -> None:
-        """Find out which packs there are and what they hold: one listing, and a request per index not seen before."""
-        outcome = self.transfer(self.packs.look(), self.packs.read_index, at_once=1)
+    def look(self, *, anew: bool = False) -> None:
+        """Find out which packs there are and what they hold: one listing, and a request per index not seen before.
+
+        With `anew` every index is read from the store.
+        """
+        outcome = self.transfer(self.packs.look(anew=anew), self.packs.read_index, at_once=1)
         if outcome.failures:
             raise outcome.failures[0][1]
 

@@ -65,7 +65,8 @@ def _parsed(data: bytes, digest: Digest, path: str, depth: int) -> list[Entry]:
     entries = parse(data, label)
     for entry in entries:
         if entry.kind == LINK and not link_stays_inside(depth, entry.value):
-            raise UnsafePath(f"{show(join(path, entry.name))} would link to {show(entry.value)}, outside the dataset")
+            where = show(join(path, entry.name))
+            raise UnsafePath(f"{where} would link to {show(entry.value)[:200]}, outside the dataset")
     return entries
 
 

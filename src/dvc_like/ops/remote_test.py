@@ -18,6 +18,7 @@ from ..project import Project
 from ..remote.base import Backend
 from ..remote.registry import open_backend, redact
 from ..remote.wrap import wrap
+from ._state import claim
 from ._store import DESCRIPTION, read_description, remote_name, with_name
 
 _SIZE = 1000
@@ -62,6 +63,7 @@ def try_remote(project: Project, name: str | None = None, *, write: bool = True,
 
     Without `write` nothing is written, and nothing is tried a second time.
     """
+    claim(project)
     name = remote_name(project, name)
     options = project.config.remotes()[name]
     trial = _Trial(name)

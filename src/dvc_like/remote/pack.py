@@ -11,7 +11,7 @@ import io
 import struct
 import zlib
 from collections.abc import Collection, Iterator
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Any, NamedTuple
 
 import blake3
@@ -199,6 +199,11 @@ class Index:
         """The id of the pack it belongs to, if its bytes are sound."""
         return str(blake3.blake3(self._data).hexdigest())
 
+    @property
+    def file_size(self) -> int:
+        """Bytes of the index itself."""
+        return len(self._data)
+
     def __len__(self) -> int:
         return self.count
 
@@ -245,14 +250,18 @@ class Index:
         """Raise `CorruptData` where the records cannot be true, however well the index is named; return itself.
 
         Whoever can write to a store can name anything by its hash: nothing may be read on the word of a record that
-        leads out of its pack, stands twice, or claims to unpack to more than its bytes can.
+        leads out of its pack, stands twice, shares its bytes with another, or claims to unpack to more than they can.
         """
-        last = b""
+        last, spans = b"", []
         for ident, kind, offset, length, size in _RECORD.iter_unpack(memoryview(self._data)[_HEAD.size :]):
             lies = (kind == RAW and size != length) or (kind == DEFLATE and size > (length + 1) * _MOST)
             if ident <= last or offset + length > self.zip_size or lies:
                 raise CorruptData("a pack's index is damaged: its records cannot be true")
             last = ident
+            spans.append((offset, offset + length))
+        spans.sort()
+        if any(end > start for (_, end), (start, _) in pairwise(spans)):
+            raise CorruptData("a pack's index is damaged: its records cannot be true")
         return self
 
 
@@ -291,6 +300,10 @@ def members_of(data: bytes) -> list[tuple[str, Member]]:
             begin = offset + _LOCAL.size + name_length + extra_length
             found.append((name, Member(ident, kind, begin, length, size)))
             at += _CENTRAL.size + name_length + extra_length
+            local = _LOCAL.unpack_from(data, offset)
+            # Where a reader that goes by the local headers finds other bytes than we do, somebody means harm.
+            if local[0] != b"PK\3\4" or local[9:] != (name_length, extra_length) or begin + length > end[6]:
+                raise CorruptData("not a pack: its headers say different things")
     except (struct.error, StopIteration, UnicodeDecodeError):
         raise CorruptData("not a pack, or a damaged one") from None
     return found
@@ -298,4 +311,6 @@ def members_of(data: bytes) -> list[tuple[str, Member]]:
 
 def index_of(data: bytes) -> bytes:
     """Make the index of a ZIP again; raise `CorruptData` when it is no pack."""
-    return _encode_index([_RECORD.pack(*member) for _, member in members_of(data)], len(data))
+    found = _encode_index([_RECORD.pack(*member) for _, member in members_of(data)], len(data))
+    Index(found).check()
+    return found

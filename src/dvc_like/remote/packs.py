@@ -71,8 +71,11 @@ class Packs:
 
     # ---------------------------------------------------------------- what there is
 
-    def look(self) -> list[str]:
-        """List the store's packs; return the ids of indexes that are not known on this machine yet."""
+    def look(self, *, anew: bool = False) -> list[str]:
+        """List the store's packs; return the ids of indexes that are not known on this machine yet.
+
+        One that has another size there than here is not known; with `anew` none is.
+        """
         self.zips, self.listed, self.unreadable = {}, {}, []
         lists = []
         for key, info in self._backend.list(PREFIX):
@@ -84,10 +87,20 @@ class Packs:
         self.condemned = {
             key: self._read_condemned(key) if key not in self.condemned else self.condemned[key] for key in lists
         }
+        if anew:
+            self.indexes.clear()
         for gone in self.indexes.keys() - self.listed.keys():
             del self.indexes[gone]
         self._forget_copies()
-        return [pack for pack in self.listed if pack not in self.indexes and not self._from_folder(pack)]
+        return [pack for pack in self.listed if anew or not self._is_known(pack)]
+
+    def _is_known(self, pack: str) -> bool:
+        if pack not in self.indexes and not self._from_folder(pack):
+            return False
+        if self.indexes[pack].file_size == self.listed[pack].size:
+            return True
+        del self.indexes[pack]
+        return False
 
     def _forget_copies(self) -> None:
         """Remove copies of indexes that the store has no more."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ..errors import ConfigError, UnsafePath
 from ..fsutil import Dir
-from ..paths import RelPath, join, parent, show
+from ..paths import MAX_NAME, RelPath, join, parent, show
 
 NAME = ".dvc-likeignore"
 MAX_SIZE = 64 << 10
@@ -139,8 +139,10 @@ def _segments(pattern: str) -> list[str]:
     """Divide a pattern at its slashes; one in brackets is a character like others, which no name has."""
     found, start, at = [], 0, 0
     while at < len(pattern):
-        bracket = _class(pattern, at + 1) if pattern[at] == "[" else None
-        if bracket is not None:
+        if pattern[at] == "[":
+            bracket = _class(pattern, at + 1)
+            if bracket is None:
+                return ["["]  # it fits nothing; and looking at each of many brackets would take for ever
             at = bracket[1]
             continue
         if pattern[at] == "/":
@@ -187,10 +189,13 @@ _NEVER = re.compile(r"(?!)")
 def _compiled(glob: str) -> re.Pattern[str]:
     """Return one segment as an expression that runs in bounded time."""
     pieces = [""]  # what stands between the stars
-    at = 0
+    at = least = 0
     while at < len(glob):
         char = glob[at]
         at += 1
+        least += char != "*"
+        if least > MAX_NAME:
+            return _NEVER  # no name is so long
         if char == "*":
             pieces.append("")
         elif char == "?":

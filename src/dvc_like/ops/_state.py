@@ -1,0 +1,98 @@
+"""State counts only where it was made here.
+
+Git can deliver anything below ``.dvc-like/tmp``: links to other people's files, databases that do more than hold rows
+(SQLite runs what their schema says, and deletes what their journal names), an index with paths that lead away. Owns the
+mark that no clone brings along: what lies in ``.git`` is never delivered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import uuid
+
+from ..errors import UnsafePath
+from ..fsutil import CREATE, READ, Dir, read_all, write_all
+from ..locks import lock
+from ..paths import show
+from ..project import Project
+
+_KEY = "dvc-like-state"  # in Git's own folder
+_MARK = "made-here"  # in a folder of state: the same text
+_MAX = 64
+
+
+def claim(project: Project) -> None:
+    """Empty the folders of state, unless they were made in this very repository. Without Git nobody delivers any.
+
+    What is lost is found again: state is never needed.
+    """
+    folders = dict.fromkeys((project.tmp, project.shared_tmp))
+    for folder in folders:
+        if os.path.islink(folder):
+            raise UnsafePath(f"{show(folder)} is a link; nothing is written through it", hint="Remove the link.")
+    if project.git is None:
+        for folder in folders:
+            _make(folder)
+        return
+    place = os.path.join(project.git.common_dir, _KEY)
+    key = _text(place)
+    strange = [folder for folder in folders if not key or _text(os.path.join(folder, _MARK)) != key]
+    if not strange:
+        return
+    try:
+        with lock(place, timeout=project.lock_timeout, note=False) as fd:  # who looks again finds what another made
+            key = read_all(fd, _MAX).decode("ascii", "replace")
+            if not key:
+                key = uuid.uuid4().hex
+                write_all(fd, key.encode())
+            for folder in strange:
+                if _text(os.path.join(folder, _MARK)) != key:
+                    _begin(folder, key)
+    except OSError:
+        for folder in strange:
+            if os.path.lexists(folder):
+                raise UnsafePath(
+                    f"{show(folder)} was not made here, and cannot be made anew",
+                    hint="Git may have delivered it. Remove it, or let somebody run `dvc-like status` who may write.",
+                ) from None
+
+
+def _text(path: str) -> str:
+    """Return what a small file holds, never through a link: one could lead to the key itself."""
+    try:
+        fd = os.open(path, READ)
+    except OSError:
+        return ""
+    try:
+        return os.read(fd, _MAX).decode("ascii", "replace") if stat.S_ISREG(os.fstat(fd).st_mode) else ""
+    finally:
+        os.close(fd)
+
+
+def _begin(folder: str, key: str) -> None:
+    """Make a folder of state with nothing in it but its mark."""
+    if os.path.lexists(folder):
+        import shutil  # only after a clone
+
+        if os.path.isdir(folder):
+            shutil.rmtree(folder)
+        else:
+            os.unlink(folder)
+    _make(folder)
+    if os.path.isdir(folder):
+        with Dir.open_root(folder) as here:
+            here.write(_MARK, key.encode())
+
+
+def _make(folder: str) -> None:
+    if os.path.isdir(folder):
+        return
+    with contextlib.suppress(OSError):
+        os.makedirs(folder)
+        fd = os.open(os.path.join(folder, ".gitignore"), CREATE)
+        try:
+            write_all(fd, b"*\n")  # also where a worktree's branch has no `.dvc-like/.gitignore`
+        finally:
+            os.close(fd)

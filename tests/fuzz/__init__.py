@@ -1,0 +1,1 @@
+"""Parsers of what strangers write, fed with everything: see `parsers`, and ``python -m tests.fuzz``."""
