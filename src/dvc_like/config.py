@@ -25,6 +25,8 @@ LEVELS = ("system", "global", "project", "local")
 USER_LEVELS = ("system", "global")  # trusted files of this machine, which may be links
 MAX_SIZE = 1 << 20
 GRACE, CLOUD_GRACE = config_keys.GRACE, config_keys.CLOUD_GRACE
+#: The urls of fsspec that a tracked file may hold: what they name encrypts, and lies on no disk of this machine.
+_FSSPEC = re.compile(r"fsspec\+(?:sftp|ssh|gs|gcs|az|abfs|abfss)://[\w.@+-]+(?::\d+)?(?:/[^?#*:\\]*)?", re.I | re.A)
 _PRIVATE_ACLS = ("private", "bucket-owner-read", "bucket-owner-full-control")
 T = TypeVar("T")
 
@@ -206,6 +208,8 @@ def check_tracked(section: str, key: str, value: str) -> str | None:
         return "would let others read what you push: allow it in the local configuration"
     if key in ("url", "endpointurl") and re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]*:[^/]*@", value):
         return "holds a password: put it into the local configuration"
+    if key == "url" and value.lower().startswith("fsspec+") and not _FSSPEC.fullmatch(value):
+        return "is no plain place of a kind that a tracked file may name: allow it in the local configuration"
     return None
 
 

@@ -105,6 +105,19 @@ def _some_of(*known: str) -> Callable[[str], tuple[str, ...]]:
     return choices
 
 
+def _object(value: str) -> object:
+    """A JSON object."""
+    import json  # hardly any command reads such a setting
+
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError("is no JSON object")
+    return found
+
+
 class Key(NamedTuple):
     """A setting: its kind, whether it may stand in the tracked file, and the smallest number that may stand there."""
 
@@ -151,6 +164,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "clientsecret": Key(_text),
         "verify": Key(_text, tracked=False),
         "proxy": Key(_text, tracked=False),
+        "fsspec": Key(_object, tracked=False),
     },
 }
 NAMED = ("remote", "profile")  # sections of which there are several, each with a name

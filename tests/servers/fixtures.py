@@ -1,4 +1,4 @@
-"""Fixtures: S3 servers over http and https, fresh buckets on them, the proxy that breaks requests, and a Drive.
+"""Fixtures: S3 servers over http and https, fresh buckets on them, the proxy that breaks requests, a Drive, an sshd.
 
 Nothing is started before a test asks for it. The workers of one run share the servers. What cannot be had is skipped,
 naming what is missing.
@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,6 +21,9 @@ from .drive import DriveServer
 from .proxy import Proxy
 from .s3 import Bucket, S3Server
 from .tools import Missing
+
+if TYPE_CHECKING:
+    from .sshd import Line, Sshd
 
 _RUNNING = {"swift": swift.running, "rclone": rclone.running}
 
@@ -108,6 +111,50 @@ def proxy_to() -> Iterator[Callable[..., Proxy]]:
 
         def make(server: S3Server, **options: Any) -> Proxy:
             return stack.enter_context(Proxy(server.endpoint, **options))
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def sshd() -> Iterator[Sshd]:
+    """An sshd that all tests of this process share; each uses a folder of its own there."""
+    yield from _sshd("")
+
+
+@pytest.fixture(scope="session")
+def plain_sshd() -> Iterator[Sshd]:
+    """One that knows the protocol, and no more: no renaming over, no flushing, no telling how full the disk is."""
+    extensions = "posix-rename,fsync,statvfs,fstatvfs"
+    yield from _sshd(f"-P {extensions}")
+
+
+@pytest.fixture(scope="session")
+def read_only_sshd() -> Iterator[Sshd]:
+    """One that lets nobody write."""
+    yield from _sshd("-R")
+
+
+def _sshd(words: str) -> Iterator[Sshd]:
+    pytest.importorskip("paramiko", reason="paramiko is not installed (extra test)")
+    from . import sshd as server  # knows no Windows
+
+    with contextlib.ExitStack() as stack:
+        with _or_skip():
+            found = stack.enter_context(server.running(words))
+        yield found
+
+
+@pytest.fixture
+def line_to() -> Iterator[Callable[[Sshd], Line]]:
+    """Put a line that can be cut before an sshd: ``line_to(sshd)``."""
+    from .sshd import Line
+
+    with contextlib.ExitStack() as stack:
+
+        def make(server: Sshd) -> Line:
+            line = Line(server.port)
+            stack.callback(line.close)
+            return line
 
         yield make
 

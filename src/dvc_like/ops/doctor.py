@@ -21,7 +21,7 @@ from ..git import version as git_version
 from ..paths import show
 from ..progress import SILENT, Progress
 from ..project import FOLDER, Project
-from ..remote.registry import BUILT_IN, redact, scheme_of
+from ..remote.registry import built_in, redact, scheme_of
 from ._machine import Disk, Packages, disk, packages, try_links
 from ._session import open_session
 from ._tracked import walk
@@ -168,7 +168,7 @@ def _bad_setting(config: Config, value: Value) -> str:
     """Return what ails a setting, without its text; empty when nothing does."""
     if _of_remote(value):
         url = config.get(f"{value.name.rpartition('.')[0]}.url")
-        if scheme_of(url) not in BUILT_IN:
+        if not built_in(scheme_of(url)):
             return ""  # what a plug-in reads is for it to say
     try:
         split_name(value.name)

@@ -106,7 +106,7 @@ def set_default(project: Project, name: str | None, *, level: str = "project") -
 
 def listing(project: Project) -> dict[str, dict[str, str]]:
     """Return every remote with its options; what is secret in them is masked."""
-    secret = {"secretaccesskey", "sessiontoken", "accesskeyid", "clientsecret", "credentials"}
+    secret = {"secretaccesskey", "sessiontoken", "accesskeyid", "clientsecret", "credentials", "fsspec"}
     urls = {"url", "endpointurl", "proxy"}
     return {
         name: {key: "***" if key in secret else redact(text) if key in urls else text for key, text in options.items()}

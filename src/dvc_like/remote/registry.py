@@ -26,7 +26,12 @@ BUILT_IN = {
     "memory": "dvc_like.remote.memory:open_url",
     "s3": "dvc_like.remote.s3:open_url",
     "gdrive": "dvc_like.remote.gdrive.backend:open_url",
+    "fsspec+sftp": "dvc_like.remote.fsspec_sftp:open_url",
+    "fsspec+ssh": "dvc_like.remote.fsspec_sftp:open_url",
+    "fsspec+PROTOCOL": "dvc_like.remote.fsspec:open_url",  # every other one
 }
+#: What a driver cannot be imported without: the packages whose absence has a name, and how they are installed.
+PACKAGES = {"fsspec": "'dvc-like[fsspec]'", "paramiko": "'dvc-like[fsspec]' paramiko"}
 #: Scheme -> ``module:class`` of the kinds that people log in to.
 LOGINS = {"gdrive": "dvc_like.remote.gdrive.login:DriveLogins"}
 ENTRY_POINTS = "dvc_like.backends"
@@ -42,12 +47,19 @@ def scheme_of(url: str) -> str:
     return match[1].lower() if match else ""
 
 
+def built_in(scheme: str) -> str:
+    """Return ``module:factory`` of the kind that comes with this package, empty when none does."""
+    return BUILT_IN.get(scheme) or (BUILT_IN["fsspec+PROTOCOL"] if scheme.startswith("fsspec+") else "")
+
+
 def check_url(url: str) -> None:
     """Raise `UsageError` for what can be the URL of no remote. A scheme nobody serves yet may be written down."""
     if not url.strip():
         raise UsageError("the URL of a remote is empty", hint="Give a folder, or a URL like s3://bucket/folder.")
     if _BAD_CHARACTER.search(url):
         raise UsageError(f"the URL {show(redact(url))} holds a control character or bytes that are not UTF-8")
+    if url.lower().startswith("fsspec+") and not scheme_of(url):  # it would be taken for the path of a folder
+        raise UsageError(f"{show(redact(url))} is no url", hint="Write fsspec+PROTOCOL://PLACE, and chain nothing.")
 
 
 # A secret may hold a slash, though it should be written %2F there: everything up to the last @ is taken for userinfo,
@@ -74,8 +86,8 @@ def open_backend(url: str, options: dict[str, str], root: str) -> Backend:
     """
     check_url(url)
     scheme = scheme_of(url)
-    place = BUILT_IN.get(scheme)
-    factory = cast(Factory, _load_built_in(place)) if place is not None else _load_plug_in(scheme)
+    place = built_in(scheme)
+    factory = cast(Factory, _load_built_in(place)) if place else _load_plug_in(scheme)
     backend = factory(url, options, root)
     if not isinstance(backend, Backend):
         raise RemoteError(
@@ -97,7 +109,14 @@ def open_logins(url: str) -> Logins:
 
 def _load_built_in(place: str) -> Any:
     module, _, name = place.partition(":")
-    return getattr(importlib.import_module(module), name)
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        missing = str(error.name).partition(".")[0]
+        if missing not in PACKAGES:
+            raise
+        hint = f"Install it with: pip install {PACKAGES[missing]}"
+        raise RemoteError(f"{missing} is needed for this kind of remote and is not installed", hint=hint) from None
 
 
 def _load_plug_in(scheme: str) -> Factory:
