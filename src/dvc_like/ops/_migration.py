@@ -146,8 +146,10 @@ def _is_free(top: Dir, plan: Plan) -> bool:
     try:
         with top.descend(paths.parent(path)) as folder:
             present = folder.read(path.rpartition("/")[2] + SUFFIX, MAX_SIZE)
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return True
+    except NotADirectoryError:
+        raise UsageError(f"{show(paths.parent(path))} is a file, so nothing can lie in it") from None
     if present == encode(plan.meta):
         return True  # by a run that died
     if plan.found.optional and is_ours(present):

@@ -77,12 +77,12 @@ def migrate(
     if source not in (None, *SOURCES):
         raise UsageError(f"{show(str(source))} is no source", hint=f"Choose {' or '.join(SOURCES)}.")
     root, git = _find(os.path.abspath(os.fspath(folder) if folder is not None else os.getcwd()), source)
-    commit = _commit(git)
     survey = look_over(root, git, source)
+    commit = _commit(git)
     copied = 0
     if not dry_run:
         _refuse_changes(root, git, survey)
-        copied = _carry_out(root, git, survey, progress) if survey.plans or survey.attributes else 0
+        copied = _carry_out(root, git, survey, progress) if survey.plans or survey.attributes or survey.gone else 0
     return Migration(
         root=root,
         targets=tuple(Migrated(one.found.path, one.found.source, one.found.origin, one.meta) for one in survey.plans),
