@@ -247,7 +247,8 @@ def test_versions_change_places_when_the_index_is_lost(
             path.unlink()
         repository.git("checkout", "-q", f"moved-{revision}")
         place.checkout()
-        assert bytes_of(place, "data", "models") == history[revision]
+        found = bytes_of(place, "data", "models")  # whether the rest was tracked before, nobody knows any more
+        assert {name: found[name] for name in history[revision]} == history[revision]
 
 
 def test_small_files_are_found_on_a_store_that_is_far(
@@ -377,7 +378,7 @@ LISTS = {
     "git": ([{"md5": "0" * 32, "relpath": ".git/config"}], "Git's or dvc-like's own"),
     "hash": ([{"md5": "../../x", "relpath": "x"}], "not a digest"),
     "no list": ({"a": 1}, "none of DVC's"),
-    "missing": ([{"md5": "0" * 32, "relpath": "x"}], "1 of its 1 files are not in DVC's cache"),
+    "missing": ([{"md5": "0" * 32, "relpath": "x"}], "x in it is neither in DVC's cache nor on the remote"),
     "clash": ([{"md5": md5(b"model 1"), "relpath": name} for name in ("x", "x/y")], "below a file"),
     "total": ([{"md5": md5(b"model 1"), "relpath": "x"}], "number and size"),
 }
@@ -443,7 +444,9 @@ def test_settings_and_remotes(repository: DvcRepository) -> None:
         "['remote \"s3\"']\n    url = s3://bucket/path\n  region = eu-west-1\n    access_key_id = tracked\n"
         "    endpointurl = http://elsewhere.example\n    listobjects = true\n"
         "['remote \"nested\"']\n    url = remote://base/below\n['remote \"base\"']\n    url = /mnt/base\n"
-        "['remote \"drive\"']\n    url = gdrive://abc/x\n['remote \"host\"']\n    url = ssh://host/x\n"
+        "['remote \"drive\"']\n    url = gdrive://abc/x\n['remote \"host\"']\n"
+        "    url = ssh://host/x\n    user = ann\n    port = 2222\n    keyfile = k\n"
+        "['remote \"web\"']\n    url = https://example.com/x\n"
         "['remote \"versions\"']\n    url = s3://v\n    version_aware = true\n"
     )
     (repository.root / ".dvc/config.local").write_text(
@@ -459,6 +462,7 @@ def test_settings_and_remotes(repository: DvcRepository) -> None:
     assert config.get("cache.type") == "hardlink,copy"
     assert config.remotes() == {
         "base": {"url": "/mnt/base"},
+        "host": {"url": "fsspec+sftp://ann@host:2222/x"},
         "nested": {"url": "/mnt/base/below"},
         "s3": {"url": "s3://bucket/path", "region": "eu-west-1", "secretaccesskey": "sesame", "sessiontoken": "t"},
     }
@@ -468,7 +472,9 @@ def test_settings_and_remotes(repository: DvcRepository) -> None:
     notes = "\n".join(done.notes)
     for part in (
         "drive (gdrive://abc/x)",
-        "host (ssh://host/x)",
+        "host is reached",
+        "keyfile",
+        "web (https",
         "versions",
         "accesskeyid",
         "plain http",
@@ -483,10 +489,22 @@ def test_a_cache_that_a_tracked_file_names_elsewhere_is_not_read(repository: Dvc
         file.write(f"[cache]\n    dir = {elsewhere}\n")
     repository.save("cache")
     done = dvc_like.migrate(dry_run=True)
-    assert "its list of files is not in DVC's cache" in left_of(done)["data"]
+    assert any("not in DVC's cache" in note for note in done.notes)
     assert any("a file that Git tracks names it" in note for note in done.notes)
     (repository.root / ".dvc/config.local").write_text(f"[cache]\n    dir = {elsewhere}\n")
-    assert dvc_like.migrate().left == ()
+    assert not any("not in DVC's cache" in note for note in dvc_like.migrate().notes)
+
+
+def test_a_clone_without_a_cache_asks_the_remote_for_its_lists(repository: DvcRepository, tmp_path: Path) -> None:
+    copy = clone_of(place_of(repository), tmp_path / "copy")
+    done = dvc_like.migrate(copy.root)
+    assert (done.left, done.copied) == ((), 0)
+    assert any("not in DVC's cache" in note for note in done.notes)
+    copy.pull()
+    assert bytes_of(copy, "data") == {f"data/{name}": data for name, data in FIRST.items()}
+    shutil.rmtree(repository.store)
+    again = clone_of(place_of(repository), tmp_path / "again")
+    assert "neither in DVC's cache nor on the remote" in left_of(dvc_like.migrate(again.root))["data"]
 
 
 def test_rules_are_copied(repository: DvcRepository) -> None:

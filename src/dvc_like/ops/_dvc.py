@@ -15,12 +15,14 @@ from typing import Any
 
 from .. import digest as digests
 from .. import paths
+from ..digest import Digest
 from ..errors import BadMeta, CorruptData, DataMissing, DvcLikeError
 from ..fsutil import Dir
 from ..meta.file import MAX_DEPTH, MAX_SIZE
 from ..meta.yaml import load
 from ..paths import RelPath, show
 from ..remote.registry import scheme_of
+from ._dvc_remote import Away
 from ._foreign import Found, Left, Listing, Shelf, Survey
 
 SUFFIX, LOCK, PIPELINE, IGNORE = ".dvc", "dvc.lock", "dvc.yaml", ".dvcignore"
@@ -49,36 +51,50 @@ def shelf(cache: str) -> Shelf:
     return Shelf(cache, lambda digest: os.path.join(cache, "files", "md5", digest.hex[:2], digest.hex[2:]))
 
 
-def listing(here: Shelf, found: Found) -> Listing:
-    """Return what a folder holds. Raises `DataMissing` when that cannot be told here, `CorruptData` for damage."""
-    way = f"`dvc fetch {show(found.origin)}` brings it; then run this again."
-    path = f"{here.place(found.digest)}.dir"
-    try:
-        with Dir.open_root(os.path.dirname(path)) as folder:
-            data = folder.read(os.path.basename(path), _MAX_LISTING)
-    except OSError:
-        raise DataMissing("its list of files is not in DVC's cache", hint=way) from None
+def listing(here: Shelf, away: Away, found: Found) -> Listing:
+    """Return what a folder holds, as told by DVC's cache or else its remote.
+
+    Raises `DataMissing` when neither tells, `CorruptData` for damage.
+    """
+    way = f"`dvc fetch {show(found.origin)}` brings it, if any remote has it; then run this again."
+    data = _read_list(here, found) or away.read_list(found.remote, found.digest, _MAX_LISTING)
+    if data is None:
+        raise DataMissing("its list of files is neither in DVC's cache nor on the remote", hint=way)
     if digests.of_bytes("md5", data) != found.digest:
-        raise CorruptData("its list of files is damaged in DVC's cache", hint=f"Delete {show(path)}; {way}")
-    entries: dict[RelPath, tuple[digests.Digest, int]] = {}
-    lost = 0
-    for name, digest in _entries(data):
-        size = here.size(digest)
-        lost += size is None
-        if entries.setdefault(name, (digest, size or 0)) != (digest, size or 0):
+        raise CorruptData("its list of files is damaged", hint=f"Delete {show(here.place(found.digest))}.dir; {way}")
+    entries: dict[RelPath, tuple[Digest, int]] = {}
+    sizes: dict[Digest, int | None] = {}
+    names = list(_entries(data))
+    for _, digest in names:
+        sizes.setdefault(digest, here.size(digest))
+    lost = [digest for digest, size in sizes.items() if size is None]
+    sizes.update(away.sizes(found.remote, lost) if lost else {})
+    for name, digest in names:
+        size = sizes[digest]
+        if size is None:
+            raise DataMissing(f"{show(name)} in it is neither in DVC's cache nor on the remote", hint=way)
+        if name in entries:
             raise CorruptData(f"its list of files holds {show(name)} twice")
-    if lost:
-        raise DataMissing(f"{lost:,} of its {len(entries):,} files are not in DVC's cache", hint=way)
+        entries[name] = digest, size
     total = sum(size for _, size in entries.values())
     if found.files not in (None, len(entries)) or found.size not in (None, total):
         raise CorruptData(
-            "its files in DVC's cache do not have the number and size that are recorded",
-            hint="`dvc fetch` brings damaged ones again, once they are deleted.",
+            "its files do not have the number and size that are recorded",
+            hint="Some are damaged: delete them in DVC's cache, and `dvc fetch` brings them again.",
         )
     return entries
 
 
-def _entries(data: bytes) -> Iterator[tuple[RelPath, digests.Digest]]:
+def _read_list(here: Shelf, found: Found) -> bytes | None:
+    folder, name = os.path.split(f"{here.place(found.digest)}.dir")
+    try:
+        with Dir.open_root(folder) as opened:
+            return opened.read(name, _MAX_LISTING)
+    except OSError:
+        return None
+
+
+def _entries(data: bytes) -> Iterator[tuple[RelPath, Digest]]:
     try:
         document = json.loads(data)
         for entry in document:

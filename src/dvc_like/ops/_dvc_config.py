@@ -35,6 +35,9 @@ _OPTIONS = {
     "ssl_verify": "verify",
 }
 _NEEDLESS = {"verify", "checksum_jobs"}  # all that arrives is verified
+#: Kinds of remotes that the package fsspec knows, by DVC's scheme and by its own.
+_THROUGH_FSSPEC = {"ssh": "fsspec+sftp", "gs": "fsspec+gs", "azure": "fsspec+abfs"}
+_IN_URL = {"user", "port"}
 _SETTINGS = {"core.autostage": "core.autostage", "cache.type": "cache.type"}
 _VERSIONED = ("version_aware", "worktree")
 
@@ -87,11 +90,14 @@ def _remote(root: str, name: str, found: _Read, remotes: dict[str, str], survey:
     if reason:
         survey.notes.append(f"the remote {show(name)} ({show(redact(url))}) {reason}")
         return
+    if scheme_of(url) in _THROUGH_FSSPEC:
+        url = _through_fsspec(url, options)
+        survey.notes.append(f"the remote {name} is reached through fsspec: `dvc-like remote test {name}` tells more")
     _set(survey, f"remote.{name}.url", url, options["url"][1])
     for key, (text, tracked) in options.items():
         if key in _OPTIONS and key != "url":
             _set(survey, f"remote.{name}.{_OPTIONS[key]}", text, tracked)
-        elif key not in _OPTIONS and key not in _NEEDLESS:
+        elif key not in _OPTIONS and key not in _NEEDLESS and not (key in _IN_URL and url.startswith("fsspec+sftp:")):
             survey.notes.append(f"the option {show(key)} of the remote {name} has no counterpart and was left out")
 
 
@@ -109,7 +115,7 @@ def _why_not(name: str, url: str, options: dict[str, tuple[str, bool]]) -> str:
             "cannot be read in place: objects on Drive are found by marks that DVC does not set. Add another folder "
             "there, and push to it"
         )
-    if not url or scheme not in ("", "s3"):
+    if not url or scheme not in ("", "s3", *_THROUGH_FSSPEC):
         return f"is of a kind ({scheme or 'unknown'}) that cannot be read in place"
     return ""
 
@@ -128,6 +134,17 @@ def _url(root: str, name: str, found: _Read, remotes: dict[str, str]) -> str:
     if url and not scheme_of(url) and not os.path.isabs(url) and not url.startswith("~"):
         url = os.path.relpath(os.path.join(root, FOLDER, url), root).replace(os.sep, "/")
     return url.rstrip("/") + rest if rest else url
+
+
+def _through_fsspec(url: str, options: dict[str, tuple[str, bool]]) -> str:
+    """Return the URL by which fsspec reaches the place; user and port of a host stand in it."""
+    scheme, place = scheme_of(url), url.partition("://")[2]
+    host, slash, path = place.partition("/")
+    if scheme == "ssh":
+        user, port = (options.get(key, ("", True))[0] for key in ("user", "port"))
+        host = host if "@" in host or not user else f"{user}@{host}"
+        host = host if re.search(r":\d+$", host) or not port else f"{host}:{port}"
+    return f"{_THROUGH_FSSPEC[scheme]}://{host}{slash}{path}"
 
 
 def _set(survey: Survey, name: str, text: str, tracked: bool) -> None:

@@ -21,6 +21,7 @@ from ..workspace.ignore import NAME as IGNORE
 from . import _dvc, _lfs
 from ._dvc_config import FOLDER as DVC_FOLDER
 from ._dvc_config import translate
+from ._dvc_remote import Away
 from ._foreign import Found, Left, Plan, Survey, trees_of
 from ._tracked import enclosing, is_ours
 
@@ -89,6 +90,7 @@ def _algorithm(root: str) -> str:
 def _plan_all(top: Dir, survey: Survey, tracked: list[str], algorithm: str) -> None:
     """Decide what becomes of each path. One ``.dvc`` file is migrated wholly or not at all."""
     files, folders = set(tracked), set()
+    away = Away(top.path, {**survey.settings["project"], **survey.settings["local"]})
     for name in tracked:
         while (name := posixpath.dirname(name)) and name not in folders:
             folders.add(name)
@@ -103,7 +105,7 @@ def _plan_all(top: Dir, survey: Survey, tracked: list[str], algorithm: str) -> N
                 raise UsageError("Git tracks it", hint=f"`git rm -r --cached {show(one.path)}` takes it out of Git.")
             if last is not None and is_below(one.path, last):
                 raise UsageError(f"it lies in {show(last)}, or is that again")
-            plan = _plan(survey, one, algorithm)
+            plan = _plan(survey, away, one, algorithm)
             if _is_free(top, plan):
                 survey.plans.append(plan)
                 last = one.path
@@ -115,10 +117,10 @@ def _plan_all(top: Dir, survey: Survey, tracked: list[str], algorithm: str) -> N
         survey.left.append(Left(plan.found.path, f"{show(plan.found.origin)} tracks more, which is left"))
 
 
-def _plan(survey: Survey, one: Found, algorithm: str) -> Plan:
+def _plan(survey: Survey, away: Away, one: Found, algorithm: str) -> Plan:
     shelf = survey.shelves[one.source]
     if one.is_folder:
-        files = _dvc.listing(shelf, one)
+        files = _dvc.listing(shelf, away, one)
         entry, trees = trees_of(files, one.path, algorithm)
         return Plan(one, Meta(entry.digest, entry.size, entry.files, False, one.remote, one.extra), trees, files)
     way = "git lfs fetch" if one.source == _lfs.SOURCE else f"dvc fetch {show(one.origin)}"
@@ -159,11 +161,9 @@ def _is_free(top: Dir, plan: Plan) -> bool:
 
 def _note(git: Git | None, survey: Survey) -> None:
     """Say what is not data and stays to be done."""
-    away = sum(
-        survey.shelves[plan.found.source].size(plan.found.digest) is None
-        for plan in survey.plans
-        if not plan.meta.is_folder
-    )
+    shelf = survey.shelves.get(_dvc.SOURCE)
+    needed = {file[0] for plan in survey.plans if plan.found.source == _dvc.SOURCE for file in plan.files.values()}
+    away = sum(shelf.size(digest) is None for digest in needed) if shelf is not None else 0
     if away:
         survey.notes.append(f"{away:,} file(s) are not in DVC's cache: `dvc-like pull` brings them from the remote.")
     if survey.ignores:
