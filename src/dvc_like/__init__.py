@@ -14,6 +14,7 @@ _PUBLIC = {
     "DvcLikeError": "errors",
     "Progress": "progress",
     "init": "ops.init",
+    "migrate": "ops.migrate",
     "add": "ops.add",
     "commit": "ops.add",
     "status": "ops.status",

@@ -116,7 +116,11 @@ class Git:
 
     def stage(self, paths: Iterable[str]) -> None:
         """Add files (relative to the project) to Git's index."""
-        self.run("add", "--", *[self._literal(path) for path in paths])
+        _for_each(self, ["add"], paths)
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Take files (relative to the project) out of Git's index; they stay in the workspace."""
+        _for_each(self, ["rm", "-q", "--cached", "--ignore-unmatch"], paths)
 
     def tracked(self, paths: Iterable[str]) -> list[str]:
         """Return which of the paths Git itself tracks, or tracks something below."""
@@ -213,6 +217,13 @@ def ignores(git: Git, paths: Iterable[str]) -> list[str]:
     full = {f"{git.prefix}/{path}" if git.prefix else path: path for path in paths}
     listed = git.run("check-ignore", "--no-index", "-z", "--stdin", stdin="\0".join(full).encode(), check=False)
     return [full[name] for name in listed.decode(errors="surrogateescape").split("\0") if name in full]
+
+
+def _for_each(git: Git, command: list[str], paths: Iterable[str]) -> None:
+    """Run a command for any number of files: more than fit into one command line."""
+    names = list(paths)
+    for first in range(0, len(names), 500):
+        git.run(*command, "--", *[git._literal(path) for path in names[first : first + 500]])
 
 
 def _peel(git: Git, name: str) -> str:

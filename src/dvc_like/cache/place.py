@@ -17,7 +17,8 @@ from .store import Cache
 from .writer import CLONE_FROM, SMALL
 
 DEFAULT_TYPES = ("reflink", "copy")
-_CANNOT_LINK = {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
+#: What a file system answers that makes no such link.
+CANNOT_LINK = {errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 class Placed(NamedTuple):
@@ -124,7 +125,7 @@ class Placer:
             else:
                 os.link(path, f"{folder.path}/{name}")
         except OSError as error:
-            if error.errno in _CANNOT_LINK:
+            if error.errno in CANNOT_LINK:
                 return False
             raise
         return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 #: Command -> (module:attribute, one line of help). The order is that of `--help`.
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("dvc_like.cli.init:command", "Make this Git repository a dvc-like project."),
+    "migrate": ("dvc_like.cli.migrate:command", "Take over what DVC or Git LFS tracks here."),
     "add": ("dvc_like.cli.add:command", "Track files and folders, or record their present state."),
     "commit": ("dvc_like.cli.commit:command", "Record the present state of what is tracked already."),
     "status": ("dvc_like.cli.status:command", "Show what differs from what is recorded."),

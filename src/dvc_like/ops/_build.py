@@ -24,6 +24,7 @@ from ..progress import Task
 from ..workspace.index import MIXED, Present, Row, make_row
 from ..workspace.scan import Folder, changing, file_kind, refuse_special, trusted_signature
 from ._guard import Guard
+from ._look import same_content
 from ._session import Session
 from ._trees import load
 
@@ -53,15 +54,16 @@ class Builder:
         for below in seen.folders.values():
             self.expect(below)
 
-    def file(self, folder: Dir, seen: Folder) -> Entry:
-        """Store a tracked single file."""
+    def file(self, folder: Dir, seen: Folder, base: Entry | None = None) -> Entry:
+        """Store a tracked single file; `base` is what is recorded of it."""
         name = seen.path.rpartition("/")[2]
         row = seen.row
         if row is not None and seen.clean and row.stored and not self._force:
             digest = Digest(row.tree)
             if self._cache.ensure(digest):
                 return Entry(name, row.kinds, row.size, digest)
-        entry, present = self._store(folder, name, os.path.dirname(seen.path))
+        parent = os.path.dirname(seen.path)
+        entry, present = self._keep(folder, name, parent, base) or self._store(folder, name, parent)
         if entry.kind == LINK:
             raise UnsafePath(
                 f"{show(seen.path)} is a link, and a link alone cannot be tracked",
@@ -70,10 +72,10 @@ class Builder:
         self._rows[seen.path] = make_row((entry.value, entry.size, 1), {name: present})
         return entry
 
-    def entry(self, folder: Dir, path: RelPath, depth: int) -> Entry:
-        """Store one file or link that lies `depth` levels below its dataset's root."""
+    def entry(self, folder: Dir, path: RelPath, depth: int, base: Entry | None = None) -> Entry:
+        """Store one file or link that lies `depth` levels below its dataset's root; `base` is what is recorded."""
         parent, _, name = path.rpartition("/")
-        entry, _ = self._store(folder, name, parent)
+        entry, _ = self._keep(folder, name, parent, base) or self._store(folder, name, parent)
         _refuse_escape(entry, parent, depth)
         return entry
 
@@ -87,7 +89,7 @@ class Builder:
             return Entry(name, FOLDER, row.size, row.tree, row.files)
         recorded = {} if distrust else self._recorded(seen, depth)
         known = set(row.names) | set(row.folders) if row is not None else set()
-        entries, present = self._files(here, seen, recorded, depth)
+        entries, present = self._files(here, seen, base, recorded, depth)
         before = self._base_entries(seen, base, recorded, depth)
         for child_name, child in seen.folders.items():
             old = before.get(child_name)
@@ -139,7 +141,7 @@ class Builder:
             ) from None
 
     def _files(
-        self, here: Dir, seen: Folder, recorded: dict[str, Entry], depth: int
+        self, here: Dir, seen: Folder, base: Digest | None, recorded: dict[str, Entry], depth: int
     ) -> tuple[list[Entry], dict[str, Present]]:
         entries: list[Entry] = []
         present: dict[str, Present] = {}
@@ -154,8 +156,10 @@ class Builder:
                     else:
                         unread.append(name)
         unread.sort()
+        otherwise = self._named_otherwise(seen, base, recorded, depth) if unread else {}
         for name in unread:
-            made, present[name] = self._store(here, name, seen.path)
+            kept = self._keep(here, name, seen.path, otherwise.get(name))
+            made, present[name] = kept or self._store(here, name, seen.path)
             _refuse_escape(made, seen.path, depth)
             entries.append(made)
         return entries, present
@@ -217,6 +221,35 @@ class Builder:
         self._rows[path] = make_row(total, present, folders, absent=absent, stored=row is None or row.stored)
 
     # ---------------------------------------------------------------- one file
+
+    def _named_otherwise(
+        self, seen: Folder, base: Digest | None, recorded: dict[str, Entry], depth: int
+    ) -> dict[str, Entry]:
+        """Return the files of the present version whose names are of another algorithm than new ones get."""
+        if base is None or self._force:
+            return {}
+        try:
+            known = recorded.values() if seen.row and seen.row.tree == base and recorded else None
+            entries = known or load(self._cache, base, seen.path, depth)
+        except (DataMissing, CorruptData):
+            return {}
+        return {one.name: one for one in entries if one.kind in (FILE, EXECUTABLE)}
+
+    def _keep(self, folder: Dir, name: str, path: str, old: Entry | None) -> tuple[Entry, Present] | None:
+        """Keep the name of a file that is what is recorded under another algorithm: it need not travel again."""
+        if old is None or self._force or old.kind not in (FILE, EXECUTABLE):
+            return None
+        digest = Digest(old.value)
+        if digest.algorithm == self._writer.algorithm or not self._cache.is_sound(digest):
+            return None
+        try:
+            present = same_content(self._cache, folder, name, join(path, name), old)
+        except OSError:
+            return None  # `_store` says what ails it
+        if present is None:
+            return None
+        self.task.advance(files=1, size=old.size)
+        return old, present
 
     def _store(self, folder: Dir, name: str, path: str) -> tuple[Entry, Present]:
         """Store one file or link; the entry and the row's part describe the same moment."""

@@ -319,10 +319,13 @@ def _key(ident: bytes) -> str:
 
 
 def _ident(key: str) -> bytes | None:
-    """Return the ident of a whole object's key; None for a foreign file, which is left alone."""
+    """Return the ident of a whole object's key; None for a foreign file, which is left alone.
+
+    What MD5 names is foreign: DVC may use the same store, and publishes nothing of what it needs.
+    """
     from_tree = key.endswith(".tree")
     parts = key.removesuffix(".tree").split("/")
-    if len(parts) != 4:
+    if len(parts) != 4 or parts[1] == "md5":
         return None
     try:
         digest = parse_digest(f"{parts[1]}:{parts[2]}{parts[3]}")

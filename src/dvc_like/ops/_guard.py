@@ -18,7 +18,7 @@ from ..fsutil import NO_SIGNATURE, Dir, signature
 from ..meta.tree import LINK
 from ..paths import RelPath, join, show
 from ..workspace.index import Present
-from ..workspace.scan import read_content, trusted_signature
+from ..workspace.scan import Content, read_content, trusted_signature
 from ._session import Session
 
 
@@ -42,11 +42,18 @@ def judge(session: Session, here: Dir, name: str, path: str, recorded: Present |
         known = recorded is not None and (recorded.kind, recorded.value) == (LINK, target)
         # The stat of a link is as good as its text: it is never written to, only replaced.
         return signature(status) if known or session.cache.digest_of_link(target) is not None else None
-    algorithm = Digest(recorded.value).algorithm if recorded and recorded.kind != LINK else session.project.algorithm
-    content = read_content(here, name, path, algorithm)
-    if content.digest is None or not session.cache.ensure(content.digest):
-        return None
-    return trusted_signature(content.status, now)
+    algorithm = Digest(recorded.value).algorithm if recorded and recorded.kind != LINK else ""
+    content = read_known(session, here, name, path, algorithm)
+    return trusted_signature(content.status, now) if content is not None else None
+
+
+def read_known(session: Session, here: Dir, name: str, path: str, algorithm: str = "") -> Content | None:
+    """Return the content of a file if the cache has it soundly under any name; `algorithm` is tried first."""
+    for one in dict.fromkeys((algorithm or session.project.algorithm, *session.algorithms)):
+        content = read_content(here, name, path, one)
+        if content.digest is not None and session.cache.ensure(content.digest):
+            return content
+    return None
 
 
 class Guard:

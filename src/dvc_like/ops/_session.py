@@ -14,6 +14,7 @@ from functools import cached_property
 
 from ..cache.store import Cache
 from ..cache.writer import Writer
+from ..digest import HEX_LENGTH
 from ..errors import DvcLikeError, LockHeld, UnsafePath
 from ..fsutil import Dir
 from ..locks import lock
@@ -51,6 +52,16 @@ class Session:
         return self._stack.enter_context(
             Cache(self.project.cache_dir, os.path.join(self.project.shared_tmp, "cache.sqlite"))
         )
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """By what the cache may know a file: what new objects are named by, then what others of it are.
+
+        A fingerprint proves nothing where others may write, so it counts only where the project chose it.
+        """
+        folder = os.path.join(self.project.cache_dir, "files")
+        others = [name for name in HEX_LENGTH if name != "xxh128" and os.path.isdir(os.path.join(folder, name))]
+        return tuple(dict.fromkeys((self.project.algorithm, *others)))
 
     @cached_property
     def ignore(self) -> Ignore:

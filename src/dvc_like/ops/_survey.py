@@ -37,6 +37,11 @@ def travels_whole(need: Need) -> bool:
     return need.single or need.size > PACKED_UP_TO
 
 
+def _may_be_whole(need: Need) -> bool:
+    """Tell whether a small file may lie there as an object of its own: DVC, which names by MD5, keeps each so."""
+    return need.digest.algorithm == "md5"
+
+
 def ident_of(entry: Entry) -> bytes:
     """Return the ident of what an entry names, empty for a link."""
     if entry.kind == LINK:
@@ -177,7 +182,7 @@ class Survey:
         there = self._in_packs(of_ident.keys())
         there |= self._vouched & of_ident.keys()
         rest = [need for ident, need in of_ident.items() if ident not in there]
-        asked = [need for need in rest if self._closely or travels_whole(need)]
+        asked = [need for need in rest if self._closely or travels_whole(need) or _may_be_whole(need)]
         found = self._store.stat([need.key for need in asked])
         for need in asked:
             info = found.get(need.key)

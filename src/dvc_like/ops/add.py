@@ -32,7 +32,7 @@ from ._look import look
 from ._scope import Scope
 from ._session import Session, explained, open_session
 from ._tracked import Target, enclosing, select, status_at, walk
-from ._trees import Recorded, load
+from ._trees import Recorded, load, root_entry
 
 
 class Added(NamedTuple):
@@ -261,7 +261,8 @@ def _build(session: Session, builder: Builder, job: _Job, earlier: _Done | None,
         name = job.path.rpartition("/")[2]
         if not stat.S_ISDIR(job.status.st_mode):
             builder.task.expect(files=1, size=job.status.st_size)
-            return builder.file(parent, session.scanner(None).file(parent, job.path))
+            old = root_entry(job.root, job.holder.meta) if job.holder is not None else None
+            return builder.file(parent, session.scanner(None).file(parent, job.path), old)
         # What is new to us, or to be just what is here, has nothing recorded that rules would not concern.
         recorded = None if force or job.holder is None else Recorded(session.cache, *job.holder)
         base = job.holder.meta.digest if job.holder is not None and job.holder.meta.is_folder else None
@@ -301,7 +302,7 @@ def _build_inside(
                     seen = session.scanner(recorded).folder(folder, job.path)
                     changed = builder.folder(folder, seen, base, len(inner))
             else:
-                changed = builder.entry(parent, job.path, len(inner) - 1)
+                changed = builder.entry(parent, job.path, len(inner) - 1, old)
     for depth in range(len(spine) - 1, -1, -1):
         path, tree = spine[depth]
         with session.root.descend(path) as folder:

@@ -23,9 +23,9 @@ from ..paths import RelPath, is_below, join, show
 from ..progress import SILENT, Progress
 from ..project import Project
 from ..workspace.index import Present, Row
-from ..workspace.scan import Folder, read_content
+from ..workspace.scan import Folder
 from ._apply import without_racy
-from ._guard import Guard
+from ._guard import Guard, read_known
 from ._look import look, refuse_unknown
 from ._session import Session, explained, open_session
 from ._tracked import Wanted, select
@@ -160,7 +160,8 @@ class _Work:
         if recorded is not None and recorded.kind != LINK:
             digest: Digest | None = Digest(recorded.value)
         else:
-            digest = read_content(here, name, path, self._session.project.algorithm).digest
+            content = read_known(self._session, here, name, path)
+            digest = content.digest if content is not None else None
         with contextlib.suppress(FileNotFoundError):
             if digest is not None and os.path.samestat(os.lstat(self._session.cache.path(digest)), before):
                 return digest
