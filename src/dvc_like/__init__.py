@@ -21,6 +21,7 @@ _PUBLIC = {
     "fetch": "ops.fetch",
     "push": "ops.push",
     "pull": "ops.pull",
+    "import_url": "ops.import_url",
     "remove": "ops.remove",
     "move": "ops.move",
     "unprotect": "ops.unprotect",

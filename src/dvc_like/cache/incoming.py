@@ -128,12 +128,17 @@ class Incoming:
         self._enlist(file_key(digest), self._temp, digest, self._fast.digest())
         return Stored(digest, self._fast.digest(), self._done)
 
-    def reject(self) -> None:
+    @property
+    def done(self) -> int:
+        """How many bytes are there."""
+        return self._done
+
+    def reject(self, *, wrong: bool = False) -> None:
         """Give up for now; nothing happens after `accept`.
 
-        What came of a big object waits for the next run, unless it turned out to be wrong.
+        What came of a big object waits for the next run, unless it turned out to be `wrong`.
         """
-        if self._close() and (self._is_wrong or not self._is_partial or not self._done):
+        if self._close() and (wrong or self._is_wrong or not self._is_partial or not self._done):
             with contextlib.suppress(OSError):
                 self._cache.top.unlink(self._temp)
 

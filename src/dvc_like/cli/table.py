@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fetch": ("dvc_like.cli.fetch:command", "Bring data from a remote into the cache."),
     "pull": ("dvc_like.cli.pull:command", "Bring data from a remote into the workspace."),
     "push": ("dvc_like.cli.push:command", "Send data from the cache to a remote."),
+    "import-url": ("dvc_like.cli.import_url:command", "Track a file or folder that lies at a URL."),
     "remove": ("dvc_like.cli.remove:command", "Stop tracking, and keep or remove the data."),
     "move": ("dvc_like.cli.move:command", "Move or rename a target."),
     "unprotect": ("dvc_like.cli.unprotect:command", "Make links into the cache private copies."),

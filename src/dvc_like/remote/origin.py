@@ -1,7 +1,8 @@
 """A place that data is imported from: read, never written, and not trusted to stay as it is.
 
-Owns `Origin`, a `Backend` that can only be read, so that what is wrapped around stores serves here too. Its keys are names below a URL, the empty one the URL itself; they are whatever is found there, and a
-caller who makes paths of them checks them first. Which URLs may be read at all is decided by who asks.
+Owns `Origin`, a `Backend` that can only be read, so that what is wrapped around stores serves here too. Its keys are
+names below a URL, the empty one the URL itself; they are whatever is found there, and a caller who makes paths of them
+checks them first. Which URLs may be read at all is decided by who asks.
 """
 
 from __future__ import annotations
@@ -40,9 +41,11 @@ class Origin(Backend):
             raise changed(key)
         return info
 
-    def forget(self) -> None:
-        """Take the next version that is seen for the one that counts."""
-        self._seen.clear()
+    def forget(self, key: str | None = None) -> None:
+        """Take the next version that is seen of a key, or of all, for the one that counts."""
+        with self._mutex:
+            for one in [*self._seen] if key is None else [key]:
+                self._seen.pop(one, None)
 
     def put(self, key: str, source: object, *, label: str = "", once: bool = False) -> None:
         """Refuse."""

@@ -21,7 +21,15 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from ..errors import DvcLikeError, RemoteDenied, RemoteError, RemoteNotFound, RemoteUnavailable, UsageError
+from ..errors import (
+    DvcLikeError,
+    RemoteDenied,
+    RemoteError,
+    RemoteNotFound,
+    RemoteUnavailable,
+    SourceChanged,
+    UsageError,
+)
 from ..paths import show
 from .base import Capabilities, Info, Sink
 from .options import number
@@ -98,7 +106,9 @@ class HttpOrigin(Origin):
         if start or length is not None:
             headers["Range"] = f"bytes={start}-{'' if length is None else start + length - 1}"
             if not validator:
-                raise changed(key)  # or it may have: nothing could prove it did not
+                raise SourceChanged(
+                    f"{self._name}: the transfer broke off, and nothing proves what the rest would be of"
+                )
             headers["If-range"] = validator
         with self._ask("GET", headers) as answer:
             if answer.status == 206:
@@ -108,7 +118,11 @@ class HttpOrigin(Origin):
                 self._saw(key, *_version(answer))
                 if headers and self.validator(key) != _version(answer)[1]:
                     raise changed(key)
-                skip = start  # the server knows no ranges
+                if start and length is not None:
+                    raise RemoteError(
+                        f"{self._name}: the server cannot send parts of a file", hint="Import it without --to-remote."
+                    )
+                skip = start
             self._receive(answer, sink, skip, length)
 
     def _check_part(self, key: str, answer: Any, start: int) -> None:

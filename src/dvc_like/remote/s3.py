@@ -44,7 +44,7 @@ def open_url(url: str, options: dict[str, str], root: str) -> S3Backend:
 class S3Backend(Backend):
     """The objects below a prefix of a bucket."""
 
-    capabilities = Capabilities("S3 bucket", concurrency=CONCURRENCY, cheap_stat=False)
+    capabilities = Capabilities("S3 bucket", concurrency=CONCURRENCY, cheap_stat=False, streams=True)
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -87,10 +87,10 @@ class S3Backend(Backend):
 
     # ---------------------------------------------------------------- putting
 
-    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+    def put(self, key: str, source: str | bytes | Source, *, label: str = "", once: bool = False) -> None:
         """Send with one request, or from 96 MiB on in parts. It is durable then; the label is not used."""
         check_key(key)
-        data = Source(source)
+        data = source if isinstance(source, Source) else Source(source)
         try:
             self._put(key, data, once)
         except Exception:

@@ -1,0 +1,175 @@
+"""`import-url`: track what lies at a URL, and where it came from.
+
+Owns what may be written over, and the order: bytes into the cache or onto a remote, then the workspace, `.gitignore`
+and the meta file. `update` looks again by `renew`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from .. import paths
+from ..errors import DvcLikeError, UsageError, WouldOverwrite, gathered
+from ..fsutil import Dir
+from ..meta.file import MAX_SIZE, SUFFIX, Meta
+from ..meta.rewrite import rewrite
+from ..meta.tree import EXECUTABLE, Entry
+from ..paths import RelPath, join, show
+from ..progress import SILENT, Progress
+from ..project import Project
+from ..workspace import gitignore
+from ._journal import recorded, words
+from ._session import Session, open_session
+from ._sources import UrlSource, allow, check_place, is_local, kept, source_of, with_source
+from ._store import open_store, remote_name
+from ._to_remote import send
+from ._tracked import Target, Wanted, enclosing, status_at, walk
+from ._urls import Reading, bring, is_same, name_of, plain, public, reading
+from .checkout import checkout_in
+
+
+class Imported(NamedTuple):
+    """What became of a target: `state` is ``added``, ``updated`` or ``unchanged``; `moved` are bytes that were read."""
+
+    target: Target
+    state: str
+    moved: int
+    source: UrlSource
+
+
+def import_url(
+    project: Project,
+    url: str,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    to_remote: bool = False,
+    remote: str | None = None,
+    force: bool = False,
+    jobs: int | None = None,
+    progress: Progress = SILENT,
+) -> Imported:
+    """Track what lies at `url` as `out` (default: what it is called there; into `out` where that is a folder).
+
+    With `to_remote` the bytes go from there to a remote (default: the default one), and never all to this machine;
+    `remote` is then where the target lives. `force` gives up what is in the way. Raises `WouldOverwrite` before
+    anything is read when something is.
+    """
+    if remote is not None and not to_remote:
+        raise UsageError("-r says where --to-remote sends to", hint="Import it, and push it to that remote.")
+    url = plain(url)
+    check_place(url)
+    place = kept(project, url) if is_local(url) else url
+    with open_session(project, progress, worktree=True, cache="shared") as session:
+        path = _choose(session, url, out)
+        old = _refuse(session, path, place, force=force)
+        with reading(project, place, jobs=jobs, progress=progress) as found:
+            if to_remote:
+                name = remote_name(project, remote)
+                with open_store(project, name, jobs=jobs, create=True, progress=progress) as store:
+                    entry, moved = send(session, found, store, path)
+            else:
+                with progress.task("importing") as task:
+                    entry, moved = bring(session, found, task)
+            meta = _describe(old, entry, found, remote if to_remote else None)
+            allow(project, place)
+            with recorded(session, words("import-url", [public(url)])):
+                state = place_target(session, Target(path, meta), old, there=not to_remote, force=force)
+        return Imported(Target(path, meta), state, moved, found.source())
+
+
+def renew(
+    session: Session, target: Target, place: str, source: UrlSource, *, jobs: int | None, dry_run: bool, force: bool
+) -> Imported:
+    """Bring a target to what its URL has now, which is reached at `place`; say so, with nothing read, when it has it.
+
+    With `dry_run` nothing is read or changed.
+    """
+    with reading(session.project, place, jobs=jobs, progress=session.progress) as found:
+        new = found.source()._replace(url=source.url)
+        if is_same(source, new) and not source.changed:
+            return Imported(target, "unchanged", 0, source)
+        if dry_run:
+            return Imported(target, "updated", 0, new)
+        with session.progress.task("importing") as task:
+            entry, moved = bring(session, found, task)
+        new = found.source()._replace(url=source.url)
+        meta = with_source(_of(entry, target.meta), new)
+        state = place_target(session, Target(target.path, meta), target, there=True, force=force)
+        return Imported(Target(target.path, meta), state, moved, new)
+
+
+def _choose(session: Session, url: str, out: str | os.PathLike[str] | None) -> RelPath:
+    """Return where it is to be: a folder that is there, and is not tracked itself, is where it goes into."""
+    if out is None:
+        return session.project.relative(name_of(url))
+    path = session.project.relative(out)
+    is_folder = os.fspath(out).endswith(("/", os.sep)) or os.path.isdir(os.path.join(session.project.root, path))
+    holder = enclosing(session.root, path) if path else None
+    return join(path, name_of(url)) if is_folder and holder is None else path
+
+
+def _refuse(session: Session, path: RelPath, place: str, *, force: bool) -> Target | None:
+    """Return the target that is there already; raise when it cannot be there, or would cost what is."""
+    root, shown = session.root, show(path)
+    if not path or path.endswith(SUFFIX):
+        raise UsageError(f"data cannot be put at {shown or 'the root of the project'}", hint="Name another OUT.")
+    holder = enclosing(root, path)
+    if holder is not None and holder.path != path:
+        raise UsageError(f"{shown} lies in {show(holder.path)}, which is tracked as a whole", hint="Name another OUT.")
+    inner = next(walk(root, path), None) if holder is None else None
+    if inner is not None:
+        raise UsageError(f"{shown} holds {show(inner.path)}, which is tracked on its own", hint="Name another OUT.")
+    git = session.project.git
+    if holder is None and git is not None and git.tracked([path]):
+        raise UsageError(f"Git tracks {shown} already", hint=f"Take it out first: `git rm -r --cached {shown}`.")
+    if force:
+        return holder
+    old = source_of(holder.meta, holder.meta_path) if holder is not None else None
+    if holder is not None and not (isinstance(old, UrlSource) and old.url == public(place)):
+        raise UsageError(f"{shown} is tracked already, and is no import of {show(public(place))}", hint="Use --force.")
+    if holder is None and status_at(root, path) is not None:
+        raise WouldOverwrite(f"{shown} is there already", hint="Move it away, name another OUT, or use --force.")
+    return holder
+
+
+def _of(entry: Entry, old: Meta | None) -> Meta:
+    """Return what a meta file says of an entry; what else it said stays."""
+    return Meta(
+        entry.digest,
+        entry.size,
+        entry.files if entry.kind == "d" else None,
+        entry.kind == EXECUTABLE,
+        old.remote if old else None,
+        old.extra if old else (),
+    )
+
+
+def _describe(old: Target | None, entry: Entry, found: Reading, remote: str | None) -> Meta:
+    meta = with_source(_of(entry, old.meta if old is not None else None), found.source())
+    return meta._replace(remote=remote) if remote is not None else meta
+
+
+def place_target(session: Session, target: Target, old: Target | None, *, there: bool, force: bool) -> str:
+    """Make the workspace and then the pointers say what a target is; return its state.
+
+    Its objects are in the cache, unless it is not to be `there`: then the workspace is left alone.
+    """
+    failures: list[DvcLikeError] = []
+    with recorded(session, "import-url") as recorder:
+        if there:
+            checkout_in(session, [Wanted(target, target.path)], failures, force=force, strict=True)
+        if failures:
+            raise gathered(failures)
+        recorder.keep([target.path])
+        name = target.path.rpartition("/")[2]
+        holder = session.root.descend(paths.parent(target.path), create=True)
+        with holder as folder, Dir.open_root(session.project.tmp) as aside:
+            if session.project.git is not None:
+                gitignore.add(folder, [name], aside)
+            before = folder.read(name + SUFFIX, MAX_SIZE) if old is not None else b""
+            folder.write(name + SUFFIX, rewrite(target.meta, before), aside=aside)
+    git = session.project.git
+    if git is not None and session.project.config.flag("core.autostage"):
+        git.stage([target.meta_path, join(paths.parent(target.path), gitignore.NAME)])
+    return "added" if old is None else "unchanged" if old.meta.digest == target.meta.digest else "updated"
