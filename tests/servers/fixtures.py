@@ -21,6 +21,7 @@ from .drive import DriveServer
 from .proxy import Proxy
 from .s3 import Bucket, S3Server
 from .tools import Missing
+from .web import Web
 
 _RUNNING = {"swift": swift.running, "rclone": rclone.running}
 
@@ -110,6 +111,13 @@ def proxy_to() -> Iterator[Callable[..., Proxy]]:
             return stack.enter_context(Proxy(server.endpoint, **options))
 
         yield make
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    """An empty web server of this test's own."""
+    with Web() as server:
+        yield server
 
 
 @pytest.fixture

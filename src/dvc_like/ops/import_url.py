@@ -21,7 +21,7 @@ from ..project import Project
 from ..workspace import gitignore
 from ._journal import recorded, words
 from ._session import Session, open_session
-from ._sources import UrlSource, allow, check_place, is_local, kept, source_of, with_source
+from ._sources import KEY, UrlSource, allow, check_place, is_local, kept, source_of, with_source
 from ._store import open_store, remote_name
 from ._to_remote import send
 from ._tracked import Target, Wanted, enclosing, status_at, walk
@@ -168,7 +168,7 @@ def place_target(session: Session, target: Target, old: Target | None, *, there:
             if session.project.git is not None:
                 gitignore.add(folder, [name], aside)
             before = folder.read(name + SUFFIX, MAX_SIZE) if old is not None else b""
-            folder.write(name + SUFFIX, rewrite(target.meta, before), aside=aside)
+            folder.write(name + SUFFIX, rewrite(target.meta, before, keys=(KEY,)), aside=aside)
     git = session.project.git
     if git is not None and session.project.config.flag("core.autostage"):
         git.stage([target.meta_path, join(paths.parent(target.path), gitignore.NAME)])

@@ -315,6 +315,11 @@ def _answered(status: int, headers: Any, name: str) -> RemoteError:
         wait = seconds_asked(headers.get("Retry-After", ""))
         if wait is not None:
             setattr(found, "retry_after", wait)  # noqa: B010 - read by `Retrying`
+    elif 300 <= status < 400:
+        found = RemoteDenied(
+            f"{name}: it is redirected to what is not followed ({status})",
+            hint="Import from where it leads, if you trust it.",
+        )
     elif status == 416:
         found = changed("")
     else:
