@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.inprocess import InProcess
-from tests.cli.place import Place, digest_of, objects_in, temps_in
+from tests.cli.place import Place, digest_of, let_settle, objects_in, temps_in
 from tests.conftest import Cli
 from tests.servers.certificate import Certificate
 from tests.servers.web import LONG_AGO, Page, Web
@@ -401,6 +401,7 @@ def test_a_folder_is_imported_whole(place: Place, tmp_path: Path, make_files: ob
     for name, data in files.items():
         (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / name).write_bytes(data)
+    let_settle(tmp_path / "data")
     done = run("import-url", "../data", "--json").json
     assert (done["files"], done["size"], done["moved"]) == (3, 3001, 3001)
     assert {name: node[2] for name, node in place.data("data").items() if node[0] == "file"} == files

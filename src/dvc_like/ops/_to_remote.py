@@ -193,12 +193,6 @@ class _Sender:
                 f"remote {self._store.name} takes big files only from a disk",
                 hint="Import without --to-remote, then push.",
             )
-        if not self._source.origin.validator(name):
-            raise RemoteError(
-                f"{show(name or self._source.url)}: nothing there tells one version from another, so it cannot be read "
-                "twice",
-                hint="Import without --to-remote, then push.",
-            )
         # Told before all of it is read for nothing: not every server knows parts.
         self._source.backend.get(name, io.BytesIO(), start=1, length=1)
         digest, size, blocks = self._hash(name)

@@ -6,11 +6,12 @@ and the meta file. `update` looks again by `renew`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import NamedTuple
 
 from .. import paths
-from ..errors import DvcLikeError, UsageError, WouldOverwrite, gathered
+from ..errors import DataMissing, DvcLikeError, UsageError, WouldOverwrite, gathered
 from ..fsutil import Dir
 from ..meta.file import MAX_SIZE, SUFFIX, Meta
 from ..meta.rewrite import rewrite
@@ -20,6 +21,7 @@ from ..progress import SILENT, Progress
 from ..project import Project
 from ..workspace import gitignore
 from ._journal import recorded, words
+from ._plan import make_plan
 from ._session import Session, open_session
 from ._sources import KEY, UrlSource, allow, check_place, is_local, kept, source_of, with_source
 from ._store import open_store, remote_name
@@ -63,18 +65,20 @@ def import_url(
     with open_session(project, progress, worktree=True, cache="shared") as session:
         path = _choose(session, url, out)
         old = _refuse(session, path, place, force=force)
+        if old is not None and not force:
+            refuse_unsaved(session, old)
         with reading(project, place, jobs=jobs, progress=progress) as found:
             if to_remote:
-                name = remote_name(project, remote)
+                name = remote_name(project, remote, old.meta.remote if old is not None else None)
                 with open_store(project, name, jobs=jobs, create=True, progress=progress) as store:
                     entry, moved = send(session, found, store, path)
             else:
                 with progress.task("importing") as task:
                     entry, moved = bring(session, found, task)
             meta = _describe(old, entry, found, remote if to_remote else None)
-            allow(project, place)
             with recorded(session, words("import-url", [public(url)])):
                 state = place_target(session, Target(path, meta), old, there=not to_remote, force=force)
+            allow(project, place)
         return Imported(Target(path, meta), state, moved, found.source())
 
 
@@ -85,6 +89,8 @@ def renew(
 
     With `dry_run` nothing is read or changed.
     """
+    if not force:
+        refuse_unsaved(session, target)
     with reading(session.project, place, jobs=jobs, progress=session.progress) as found:
         new = found.source()._replace(url=source.url)
         if is_same(source, new) and not source.changed:
@@ -131,6 +137,18 @@ def _refuse(session: Session, path: RelPath, place: str, *, force: bool) -> Targ
     if holder is None and status_at(root, path) is not None:
         raise WouldOverwrite(f"{shown} is there already", hint="Move it away, name another OUT, or use --force.")
     return holder
+
+
+def refuse_unsaved(session: Session, target: Target) -> None:
+    """Raise `WouldOverwrite` for edits that were not added, before something is read for nothing."""
+    with contextlib.suppress(DataMissing), session.progress.task("comparing") as task:
+        plan = make_plan(session, [Wanted(target, target.path)], task, [], relink=False, strict=True)
+        if plan.in_the_way:
+            raise WouldOverwrite(
+                f"{len(plan.in_the_way)} unsaved file(s) of {show(target.path)} would be replaced; nothing was read",
+                hint="Save them with `dvc-like add`, move them away, or give them up with `--force`.",
+                details=tuple(show(path) for path in plan.in_the_way),
+            )
 
 
 def _of(entry: Entry, old: Meta | None) -> Meta:

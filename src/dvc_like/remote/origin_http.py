@@ -68,6 +68,7 @@ class HttpOrigin(Origin):
         self._timeout = timeout
         self._login = _login(parts.username, parts.password, host, parts.scheme)
         self._opener = _opener()
+        self._may_head = True
 
     # ---------------------------------------------------------------- asking
 
@@ -86,7 +87,7 @@ class HttpOrigin(Origin):
         found: dict[str, Info] = {}
         for key in keys:
             try:
-                with self._ask("HEAD", {}) as answer:
+                with self._ask("HEAD" if self._may_head else "GET", {}) as answer:
                     found[key] = self._saw(key, *_version(answer))
             except (RemoteNotFound, RemoteDenied, RemoteError) as error:
                 if getattr(error, "status", 0) not in _NO_HEAD:
@@ -100,23 +101,31 @@ class HttpOrigin(Origin):
         yield from ()
 
     def get(self, key: str, sink: Sink, *, start: int = 0, length: int | None = None) -> None:
-        """Hand on what arrives; from a place on only while it is proved that it is the same version."""
+        """Hand on what arrives; the rest from a place on only where it is proved that it is of the same version.
+
+        Who asks for a part of some `length` compares it with what it was before, and needs no proof.
+        """
         validator = self.validator(key)
         headers = {}
         if start or length is not None:
             headers["Range"] = f"bytes={start}-{'' if length is None else start + length - 1}"
-            if not validator:
+            if validator:
+                headers["If-range"] = validator
+            elif length is None:
                 raise SourceChanged(
                     f"{self._name}: the transfer broke off, and nothing proves what the rest would be of"
                 )
-            headers["If-range"] = validator
         with self._ask("GET", headers) as answer:
             if answer.status == 206:
                 self._check_part(key, answer, start)
                 skip = 0
             else:
-                self._saw(key, *_version(answer))
-                if headers and self.validator(key) != _version(answer)[1]:
+                try:
+                    self._saw(key, *_version(answer))
+                except SourceChanged:
+                    self._may_head = False  # it may be that HEAD is told another story
+                    raise
+                if headers and validator != _version(answer)[1]:
                     raise changed(key)
                 if start and length is not None:
                     raise RemoteError(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..errors import RemoteError, RemoteNotFound
+from ..errors import RemoteError, RemoteNotFound, RemoteUnavailable
+from ..paths import show
 from .base import Info, Sink
 from .origin import Origin, changed
 from .s3 import S3Backend
@@ -63,7 +64,10 @@ class S3Origin(Origin):
                     yield name, self._info(name, one.get("Size"), one.get("ETag"))
             if not answer.get("IsTruncated"):
                 return
-            page = {"ContinuationToken": answer["NextContinuationToken"]}
+            following = answer.get("NextContinuationToken")
+            if not following or following == page.get("ContinuationToken"):
+                raise RemoteUnavailable(f"s3://.../{show(self._folder)}: the listing broke off")
+            page = {"ContinuationToken": following}
 
     def get(self, key: str, sink: Sink, *, start: int = 0, length: int | None = None) -> None:
         """Hand on what arrives, of the version that was seen first."""
