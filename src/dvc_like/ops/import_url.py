@@ -22,6 +22,7 @@ from ..project import Project
 from ..workspace import gitignore
 from ._journal import recorded, words
 from ._plan import make_plan
+from ._pointer import tell_git
 from ._session import Session, open_session
 from ._sources import KEY, UrlSource, allow, check_place, is_local, kept, source_of, with_source
 from ._store import open_store, remote_name
@@ -187,7 +188,5 @@ def place_target(session: Session, target: Target, old: Target | None, *, there:
                 gitignore.add(folder, [name], aside)
             before = folder.read(name + SUFFIX, MAX_SIZE) if old is not None else b""
             folder.write(name + SUFFIX, rewrite(target.meta, before, keys=(KEY,)), aside=aside)
-    git = session.project.git
-    if git is not None and session.project.config.flag("core.autostage"):
-        git.stage([target.meta_path, join(paths.parent(target.path), gitignore.NAME)])
+    tell_git(session, [target.path])
     return "added" if old is None else "unchanged" if old.meta.digest == target.meta.digest else "updated"

@@ -98,7 +98,8 @@ class S3Backend(Backend):
                 raise data.failed from None
             raise
         finally:
-            data.close()
+            if data is not source:
+                data.close()
 
     def _put(self, key: str, data: Source, once: bool) -> None:
         """Try with all that the store is believed to know, and remember what it does not."""

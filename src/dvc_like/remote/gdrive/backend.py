@@ -84,7 +84,8 @@ class DriveBackend(Backend):
                 raise data.failed from None
             raise
         finally:
-            data.close()
+            if data is not source:
+                data.close()
 
     def _put(self, key: str, source: Source, stamp: str, label: str, once: bool) -> None:
         _, listing, uploader = self._open
