@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -237,7 +238,34 @@ def test_a_server_that_falls_silent(place: Place, web: Web, monkeypatch: pytest.
     assert web.asked[-1].headers["range"] == "bytes=1000-"
 
 
+@pytest.mark.parametrize(("modified", "again"), [(LONG_AGO, False), (time.time() + 60, True)])
+def test_a_time_of_change_is_a_proof_once_it_is_past(place: Place, web: Web, modified: float, again: bool) -> None:
+    web.pages["/x"] = Page(BIG[: 3 * MB], modified=modified, faults=[("cut", MB)])
+    run("import-url", f"{web.url}/x")
+    assert (place / "x").read_bytes() == BIG[: 3 * MB]
+    assert ("range" not in web.asked[-1].headers) == again
+
+
+def test_a_server_whose_head_is_another_story(place: Place, web: Web) -> None:
+    web.pages["/x"] = Page(b"x" * 100, etag='"1"', tells_head='"another"')
+    run("import-url", f"{web.url}/x")
+    assert source(place, "x").etag == '"1"'
+
+
 # ------------------------------------------------------------------------------ credentials, redirects
+
+
+def test_the_login_of_netrc_goes_to_its_host_by_https_alone(
+    place: Place, web: Web, certificate: Certificate, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", certificate.bundle)
+    (home / ".netrc").write_text("machine 127.0.0.1 login ann password secret\n")
+    (home / ".netrc").chmod(0o600)
+    login = "Basic " + base64.b64encode(b"ann:secret").decode()
+    with Web(certificate) as safe:
+        safe.pages["/x"] = web.pages["/x"] = Page(b"x", etag='"1"', login=login)
+        run("import-url", f"{safe.url}/x")
+        run("import-url", f"{web.url}/x", "y", code=6)
 
 
 def test_a_login_in_the_url_is_used_and_not_tracked(place: Place, web: Web) -> None:

@@ -34,6 +34,7 @@ class Page:
     length: str = "told"
     login: str = ""  # the value of Authorization that is asked for
     head: int = 200  # the status of a HEAD
+    tells_head: str = ""  # the ETag of a HEAD, if it is another one
     redirect: str = ""
     faults: list[tuple[str, Any]] = field(default_factory=list)
 
@@ -115,7 +116,8 @@ class Web:
                 page, data=value, etag=page.etag and f'"{hash(value)}"', faults=page.faults
             )
         start, end, status = _part(page, asked)
-        headers = {"ETag": page.etag} if page.etag else {}
+        etag = page.tells_head if page.tells_head and request.command == "HEAD" else page.etag
+        headers = {"ETag": etag} if etag else {}
         if page.modified is not None:
             headers["Last-Modified"] = formatdate(page.modified, usegmt=True)
         if page.length == "told":
