@@ -97,6 +97,12 @@ def test_the_same_url_again_is_a_look_and_keeps_what_the_user_wrote(place: Place
     assert run("import-url", f"{web.url}/x", "--json").json["state"] == "updated"
     assert (place / "x").read_bytes() == b"two, longer"
     assert source(place, "x").etag == '"2"'
+    before = web.sent
+    assert run("import-url", f"{web.url}/x", "--json").json["state"] == "unchanged"
+    assert web.sent == before
+    (place / "x").write_bytes(b"mine")
+    place.add("x")
+    assert "other data was recorded" in run("import-url", f"{web.url}/x", code=5).err
     assert "desc: mine" in (place / "x.meta").read_text()
 
 

@@ -1,13 +1,14 @@
 """`import-url`: track what lies at a URL, and where it came from.
 
 Owns what may be written over, and the order: bytes into the cache or onto a remote, then the workspace, `.gitignore`
-and the meta file. `update` looks again by `renew`.
+and the meta file. `update` looks again by `newest`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from .. import paths
@@ -19,12 +20,13 @@ from ..meta.tree import EXECUTABLE, Entry
 from ..paths import RelPath, join, show
 from ..progress import SILENT, Progress
 from ..project import Project
+from ..remote.origin import changed
 from ..workspace import gitignore
 from ._journal import recorded, words
 from ._plan import make_plan
 from ._pointer import tell_git
 from ._session import Session, open_session
-from ._sources import KEY, UrlSource, allow, check_place, is_local, kept, source_of, with_source
+from ._sources import KEY, UrlSource, allow, check_place, is_local, kept, reach, source_of, with_source
 from ._store import open_store, remote_name
 from ._to_remote import send
 from ._tracked import Target, Wanted, enclosing, status_at, walk
@@ -69,6 +71,8 @@ def import_url(
         if old is not None and not force:
             refuse_unsaved(session, old)
         with reading(project, place, jobs=jobs, progress=progress) as found:
+            if old is not None and not force and _is_here(session, old, found):
+                return Imported(old, "unchanged", 0, found.source())
             if to_remote:
                 name = remote_name(project, remote, old.meta.remote if old is not None else None)
                 with open_store(project, name, jobs=jobs, create=True, progress=progress) as store:
@@ -83,27 +87,24 @@ def import_url(
         return Imported(Target(path, meta), state, moved, found.source())
 
 
-def renew(
-    session: Session, target: Target, place: str, source: UrlSource, *, jobs: int | None, dry_run: bool, force: bool
-) -> Imported:
-    """Bring a target to what its URL has now, which is reached at `place`; say so, with nothing read, when it has it.
+@contextlib.contextmanager
+def newest(session: Session, old: UrlSource, jobs: int | None) -> Iterator[tuple[UrlSource, Callable[[], Meta]]]:
+    """Look what the URL of an import has now: yield its source, `old` itself where it is the same, and what brings it.
 
-    With `dry_run` nothing is read or changed.
+    Nothing but the look is read before the latter is called.
     """
-    if not force:
-        refuse_unsaved(session, target)
-    with reading(session.project, place, jobs=jobs, progress=session.progress) as found:
-        new = found.source()._replace(url=source.url)
-        if is_same(source, new) and not source.changed:
-            return Imported(target, "unchanged", 0, source)
-        if dry_run:
-            return Imported(target, "updated", 0, new)
-        with session.progress.task("importing") as task:
-            entry, moved = bring(session, found, task)
-        new = found.source()._replace(url=source.url)
-        meta = with_source(_of(entry, target.meta), new)
-        state = place_target(session, Target(target.path, meta), target, there=True, force=force)
-        return Imported(Target(target.path, meta), state, moved, new)
+    project = session.project
+    with reading(project, reach(project, old.url), jobs=jobs, progress=session.progress) as found:
+        new = found.source()._replace(url=old.url)
+
+        def get() -> Meta:
+            with session.progress.task("importing") as task:
+                entry, _ = bring(session, found, task)
+            if found.source()._replace(url=old.url) != new:
+                raise changed(old.url)
+            return _of(entry, None)
+
+        yield old if is_same(old, new) else new, get
 
 
 def _choose(session: Session, url: str, out: str | os.PathLike[str] | None) -> RelPath:
@@ -135,6 +136,8 @@ def _refuse(session: Session, path: RelPath, place: str, *, force: bool) -> Targ
     old = source_of(holder.meta, holder.meta_path) if holder is not None else None
     if holder is not None and not (isinstance(old, UrlSource) and old.url == public(place)):
         raise UsageError(f"{shown} is tracked already, and is no import of {show(public(place))}", hint="Use --force.")
+    if old is not None and old.changed:
+        raise WouldOverwrite(f"{shown}: other data was recorded here than what came from there", hint="Use --force.")
     if holder is None and status_at(root, path) is not None:
         raise WouldOverwrite(f"{shown} is there already", hint="Move it away, name another OUT, or use --force.")
     return holder
@@ -162,6 +165,13 @@ def _of(entry: Entry, old: Meta | None) -> Meta:
         old.remote if old else None,
         old.extra if old else (),
     )
+
+
+def _is_here(session: Session, old: Target, found: Reading) -> bool:
+    """Tell whether what is found is what was imported, and is in the workspace."""
+    source = source_of(old.meta, old.meta_path)
+    is_there = status_at(session.root, old.path) is not None
+    return is_there and isinstance(source, UrlSource) and is_same(source, found.source())
 
 
 def _describe(old: Target | None, entry: Entry, found: Reading, remote: str | None) -> Meta:
