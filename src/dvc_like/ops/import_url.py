@@ -11,20 +11,18 @@ import os
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from .. import paths
 from ..errors import DataMissing, DvcLikeError, UsageError, WouldOverwrite, gathered
-from ..fsutil import Dir
-from ..meta.file import MAX_SIZE, SUFFIX, Meta
+from ..meta.file import SUFFIX, Meta
 from ..meta.rewrite import rewrite
-from ..meta.tree import EXECUTABLE, Entry
+from ..meta.tree import Entry
 from ..paths import RelPath, join, show
 from ..progress import SILENT, Progress
 from ..project import Project
 from ..remote.origin import changed
-from ..workspace import gitignore
 from ._journal import recorded, words
 from ._plan import make_plan
-from ._pointer import tell_git
+from ._pointer import refuse_place, tell_git
+from ._record import read_pointer
 from ._session import Session, open_session
 from ._sources import KEY, UrlSource, allow, check_place, is_local, kept, reach, source_of, with_source
 from ._store import open_store, remote_name
@@ -32,6 +30,7 @@ from ._to_remote import send
 from ._tracked import Target, Wanted, enclosing, status_at, walk
 from ._urls import Reading, bring, is_same, name_of, plain, public, reading
 from .checkout import checkout_in
+from .import_ import as_meta, write_pointer
 
 
 class Imported(NamedTuple):
@@ -102,7 +101,7 @@ def newest(session: Session, old: UrlSource, jobs: int | None) -> Iterator[tuple
                 entry, _ = bring(session, found, task)
             if found.source()._replace(url=old.url) != new:
                 raise changed(old.url)
-            return _of(entry, None)
+            return as_meta(entry)
 
         yield old if is_same(old, new) else new, get
 
@@ -128,9 +127,8 @@ def _refuse(session: Session, path: RelPath, place: str, *, force: bool) -> Targ
     inner = next(walk(root, path), None) if holder is None else None
     if inner is not None:
         raise UsageError(f"{shown} holds {show(inner.path)}, which is tracked on its own", hint="Name another OUT.")
-    git = session.project.git
-    if holder is None and git is not None and git.tracked([path]):
-        raise UsageError(f"Git tracks {shown} already", hint=f"Take it out first: `git rm -r --cached {shown}`.")
+    if holder is None:
+        refuse_place(session, path)
     if force:
         return holder
     old = source_of(holder.meta, holder.meta_path) if holder is not None else None
@@ -155,18 +153,6 @@ def refuse_unsaved(session: Session, target: Target) -> None:
             )
 
 
-def _of(entry: Entry, old: Meta | None) -> Meta:
-    """Return what a meta file says of an entry; what else it said stays."""
-    return Meta(
-        entry.digest,
-        entry.size,
-        entry.files if entry.kind == "d" else None,
-        entry.kind == EXECUTABLE,
-        old.remote if old else None,
-        old.extra if old else (),
-    )
-
-
 def _is_here(session: Session, old: Target, found: Reading) -> bool:
     """Tell whether what is found is what was imported, and is in the workspace."""
     source = source_of(old.meta, old.meta_path)
@@ -175,8 +161,10 @@ def _is_here(session: Session, old: Target, found: Reading) -> bool:
 
 
 def _describe(old: Target | None, entry: Entry, found: Reading, remote: str | None) -> Meta:
-    meta = with_source(_of(entry, old.meta if old is not None else None), found.source())
-    return meta._replace(remote=remote) if remote is not None else meta
+    data = as_meta(entry)
+    if old is not None:
+        data = data._replace(remote=old.meta.remote, extra=old.meta.extra)
+    return with_source(data._replace(remote=remote or data.remote), found.source())
 
 
 def place_target(session: Session, target: Target, old: Target | None, *, there: bool, force: bool) -> str:
@@ -191,12 +179,7 @@ def place_target(session: Session, target: Target, old: Target | None, *, there:
         if failures:
             raise gathered(failures)
         recorder.keep([target.path])
-        name = target.path.rpartition("/")[2]
-        holder = session.root.descend(paths.parent(target.path), create=True)
-        with holder as folder, Dir.open_root(session.project.tmp) as aside:
-            if session.project.git is not None:
-                gitignore.add(folder, [name], aside)
-            before = folder.read(name + SUFFIX, MAX_SIZE) if old is not None else b""
-            folder.write(name + SUFFIX, rewrite(target.meta, before, keys=(KEY,)), aside=aside)
+        before = read_pointer(session.root, target.meta_path) or b""
+        write_pointer(session, target, rewrite(target.meta, before, keys=(KEY,)))
     tell_git(session, [target.path])
     return "added" if old is None else "unchanged" if old.meta.digest == target.meta.digest else "updated"

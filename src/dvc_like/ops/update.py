@@ -24,10 +24,12 @@ from ._journal import Recorder, recorded, words
 from ._pointer import tell_git
 from ._record import read_pointer
 from ._session import Session, explained, open_session
-from ._sources import KEY, RepoSource, Source, reach, source_of, with_source
+from ._sources import KEY, RepoSource, Source, UrlSource, reach, source_of, with_source
 from ._tracked import Target, Wanted, select
+from ._urls import is_same
 from .checkout import checkout_in, missing_error
 from .import_ import as_meta, write_pointer
+from .import_url import newest, refuse_unsaved
 
 
 class Updated(NamedTuple):
@@ -52,8 +54,9 @@ class Asking:
     commits: dict[tuple[str, str | None], str] = field(default_factory=dict)
 
 
-#: A source as it is now, and what gives the data's meta: of an import without its bytes (False), or with them.
-Answer = tuple[Source, Callable[[bool], Meta]]
+#: A source as it is now, and what gives the data's meta: of an import without its bytes (False), or with them. None
+#: where nobody knows it before the bytes are read.
+Answer = tuple[Source, Callable[[bool], Meta | None]]
 _Kind = Callable[[Session, Any, Asking], AbstractContextManager[Answer]]
 
 
@@ -125,17 +128,23 @@ def _update(
     source, ask = answer
     if force and old.changed:
         source = source._replace(changed=False)
-    if source == old:
+    if source == old and (not isinstance(old, UrlSource) or is_same(old, old)):  # else nobody tells
         return Updated(target, target, old, old, "unchanged")
-    meta = _with_data(target.meta, ask(False))
+    data = ask(False)
+    if data is None:
+        if old.changed and not force:
+            raise _recorded_here()
+        if recorder is None:
+            return Updated(target, Target(target.path, with_source(target.meta, source)), old, source, "updated")
+        if not force:
+            refuse_unsaved(session, target)
+        data = ask(True)
+    meta = _with_data(target.meta, data)
     new = Target(target.path, with_source(meta, source))
-    state = "recorded" if meta == target.meta else "updated"
+    state = "updated" if meta != target.meta else "unchanged" if source == old else "recorded"
     if state == "updated" and old.changed and not force:
-        raise WouldOverwrite(
-            "other data was recorded here than what was imported; nothing was changed",
-            hint="`--force` takes the source's; to keep yours for good, remove `source` from the meta file.",
-        )
-    if recorder is None:
+        raise _recorded_here()
+    if recorder is None or state == "unchanged":
         return Updated(target, new, old, source, state)
     recorder.keep([target.path])
     if state == "updated":
@@ -151,7 +160,15 @@ def _update(
     return Updated(target, new, old, source, state)
 
 
-def _with_data(meta: Meta, data: Meta) -> Meta:
+def _recorded_here() -> WouldOverwrite:
+    return WouldOverwrite(
+        "other data was recorded here than what was imported; nothing was changed",
+        hint="`--force` takes the source's; to keep yours for good, remove `source` from the meta file.",
+    )
+
+
+def _with_data(meta: Meta, data: Meta | None) -> Meta:
+    assert data is not None
     return meta._replace(digest=data.digest, size=data.size, files=data.files, executable=data.executable)
 
 
@@ -174,4 +191,19 @@ def _from_repo(session: Session, old: RepoSource, asking: Asking) -> Iterator[An
         yield old._replace(commit=commit, rev=rev, changed=old.changed and commit == old.commit), ask
 
 
-_KINDS: dict[type, _Kind] = {RepoSource: _from_repo}
+@contextlib.contextmanager
+def _from_url(session: Session, old: UrlSource, asking: Asking) -> Iterator[Answer]:
+    if asking.rev is not None:
+        raise UsageError("it comes from a URL, which has no revisions", hint="Leave out --rev.")
+    with newest(session, old, asking.jobs) as (source, get):
+        found: list[Meta] = []
+
+        def ask(data: bool) -> Meta | None:
+            if data and not found:
+                found.append(get())
+            return found[0] if found else None
+
+        yield source, ask
+
+
+_KINDS: dict[type, _Kind] = {RepoSource: _from_repo, UrlSource: _from_url}

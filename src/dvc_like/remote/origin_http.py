@@ -215,6 +215,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         old, new = urlsplit(req.full_url), urlsplit(newurl)
         where = show(redact(f"{new.scheme}://{new.netloc}"))
+        fp.close()
         if new.scheme not in ("http", "https") or not new.hostname or "@" in new.netloc:
             raise RemoteDenied(f"it is redirected to {where}, which is not followed")
         if old.scheme == "https" and new.scheme == "http":
