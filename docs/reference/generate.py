@@ -38,6 +38,8 @@ RESULTS = {
     "ops.fetch": ("Fetched",),
     "ops.pull": ("Pulled",),
     "ops.push": ("Pushed",),
+    "ops.import_url": ("Imported",),
+    "ops._sources": ("UrlSource",),
     "ops.remove": ("Removal", "Removed"),
     "ops.move": ("Moved",),
     "ops.unprotect": ("Unprotected",),

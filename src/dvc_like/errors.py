@@ -14,7 +14,8 @@ the way out, and the details (one line each) a report needs. Knows nothing else 
     |   |-- RemoteNotFound              this key is not there (4 when it reaches the user)
     |   |-- RemoteDenied
     |   |-- RemoteUnavailable           the only one that is tried again
-    |   `-- RemoteQuota
+    |   |-- RemoteQuota
+    |   `-- SourceChanged               what data is imported from is no longer what it was a moment ago
     |-- CorruptData                 7   bytes that are not what their name says
     |   |-- UnsafePath                  a name that could lead out of the workspace
     |   |-- BadMeta
@@ -117,6 +118,10 @@ class RemoteUnavailable(RemoteError):
 
 class RemoteQuota(RemoteError):
     """The remote has no space or no allowance left."""
+
+
+class SourceChanged(RemoteError):
+    """What data is imported from became another version while it was read; nothing of it was used."""
 
 
 class CorruptData(DvcLikeError):

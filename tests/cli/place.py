@@ -18,6 +18,7 @@ from tests.conftest import Node, make_files, tree_of
 import dvc_like
 from dvc_like import Project, Selection
 from dvc_like.config import edit
+from dvc_like.fsutil import is_racy
 
 
 def key_of(content: bytes | str) -> str:
@@ -51,6 +52,13 @@ def objects_in(store: Path) -> dict[str, Path]:
 def temps_in(folder: Path) -> list[str]:
     """Return every temporary name below a folder."""
     return [path.relative_to(folder).as_posix() for path in folder.rglob(".dvc-like-tmp-*")]
+
+
+def let_settle(folder: Path) -> None:
+    """Wait until the clock has left the moment at which anything here was written last."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    while any(is_racy(path.stat(), time.time_ns()) for path in paths):
+        time.sleep(0.005)
 
 
 class Line(NamedTuple):

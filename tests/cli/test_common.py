@@ -29,6 +29,7 @@ CALLS = {
     "fetch": ["fetch"],
     "pull": ["pull"],
     "push": ["push"],
+    "import-url": ["import-url", "single", "copied"],
     "remove": ["remove", "single"],
     "move": ["move", "data", "moved"],
     "unprotect": ["unprotect", "data"],

@@ -19,6 +19,7 @@ from dvc_like.errors import RemoteNotFound, RemoteUnavailable
 from dvc_like.remote.base import Backend, Capabilities, Info, Sink
 from dvc_like.remote.local import LocalBackend
 from dvc_like.remote.memory import MemoryBackend
+from dvc_like.remote.source import Source
 from dvc_like.remote.wrap import Wrapper
 from dvc_like.testing import BackendContract
 
@@ -156,6 +157,13 @@ class TakesTheFileAway(Wrapper):
         self.inner.put(key, source, label=label)
         if isinstance(source, str):
             os.chmod(source, 0o400)
+
+
+class OnePieceOfASource(Wrapper):
+    def put(self, key: str, source: str | bytes | Source, *, label: str = "", once: bool = False) -> None:
+        if isinstance(source, Source):
+            source = bytes(source.read(0, 1 << 20))
+        self.inner.put(key, source, label=label, once=once)
 
 
 class CreatesBeforeItReads(Wrapper):
@@ -429,6 +437,7 @@ BROKEN: list[tuple[Callable[[Backend], Backend], str, tuple[Any, ...]]] = [
     (DamagesBigObjects, "five_mebibytes", ()),
     (LosesEmptyObjects, "an_empty_object", ()),
     (TakesTheFileAway, "a_file_comes_back_and_is_left_alone", ()),
+    (OnePieceOfASource, "a_source_that_is_no_file", ()),
     (CreatesBeforeItReads, "a_source_that_cannot_be_read_leaves_nothing", ()),
     (BadSourceIsUnavailable, "a_source_that_cannot_be_read_leaves_nothing", ()),
     (PartIsVisible, "before_a_flush_nobody_sees_a_part", ()),

@@ -139,14 +139,14 @@ def test_a_transfer_that_gets_on_is_not_given_up(line: Line, file: str) -> None:
 
 def test_what_cannot_be_mended_leaves_no_parts(line: Line, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = line.backend()
-    ask = backend._ask  # type: ignore[attr-defined]
+    ask = backend.ask  # type: ignore[attr-defined]
 
     def refuse(operation: str, /, **arguments: Any) -> Any:
         if operation == "complete_multipart_upload":
             raise RemoteDenied("not today")
         return ask(operation, **arguments)
 
-    monkeypatch.setattr(backend, "_ask", refuse)
+    monkeypatch.setattr(backend, "ask", refuse)
     with pytest.raises(RemoteDenied):
         backend.put("big", file)
     assert line.bucket.uploads() == line.bucket.keys() == []
@@ -162,14 +162,14 @@ def test_once_sends_nothing_when_it_is_there(line: Line, file: str) -> None:
 
 def test_once_keeps_what_came_meanwhile(line: Line, file: str) -> None:
     backend = line.backend(jobs="1")
-    ask = backend._ask  # type: ignore[attr-defined]
+    ask = backend.ask  # type: ignore[attr-defined]
 
     def late(operation: str, /, **arguments: Any) -> Any:
         if operation == "complete_multipart_upload":
             line.bucket.write("p/big", b"early")
         return ask(operation, **arguments)
 
-    backend._ask = late  # type: ignore[attr-defined]
+    backend.ask = late  # type: ignore[attr-defined]
     backend.put("big", file, once=True)
     assert line.bucket.read("p/big") == b"early"
     assert line.bucket.uploads() == []
@@ -177,14 +177,14 @@ def test_once_keeps_what_came_meanwhile(line: Line, file: str) -> None:
 
 def test_a_file_that_becomes_shorter_is_no_fault_of_the_remote(line: Line, file: str) -> None:
     backend = line.backend(jobs="1")
-    ask = backend._ask  # type: ignore[attr-defined]
+    ask = backend.ask  # type: ignore[attr-defined]
 
     def cut(operation: str, /, **arguments: Any) -> Any:
         if arguments.get("PartNumber") == 2:
             os.truncate(file, PART + 1)
         return ask(operation, **arguments)
 
-    backend._ask = cut  # type: ignore[attr-defined]
+    backend.ask = cut  # type: ignore[attr-defined]
     with pytest.raises(DvcLikeError) as raised:
         backend.put("big", file)
     assert not isinstance(raised.value, RemoteUnavailable)

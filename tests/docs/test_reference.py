@@ -462,6 +462,7 @@ def printed(repo: Path, keep_gc: None, drive_server: DriveServer) -> Printed:
     run("cache", "dir")
     run("cache", "dir", "../cache")
     run("cache", "dir", "--unset")
+    run("import-url", "model.bin", "imported.bin")
     run("unprotect", "data")
     run("move", "data/frames", "data/2024")
     run("remove", "--outs", "data/2024")

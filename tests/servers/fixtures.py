@@ -21,6 +21,7 @@ from .drive import DriveServer
 from .proxy import Proxy
 from .s3 import Bucket, S3Server
 from .tools import Missing
+from .web import Web
 
 if TYPE_CHECKING:
     from .sshd import Line, Sshd
@@ -157,6 +158,13 @@ def line_to() -> Iterator[Callable[[Sshd], Line]]:
             return line
 
         yield make
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    """An empty web server of this test's own."""
+    with Web() as server:
+        yield server
 
 
 @pytest.fixture

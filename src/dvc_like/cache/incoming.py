@@ -19,6 +19,7 @@ from ..digest import Digest, file_key
 from ..errors import CorruptData, LockHeld
 from ..fsutil import CHUNK, CREATE, READ, TEMP_PREFIX, write_all
 from ..locks import is_same_file, lock
+from .pump import Stored
 from .store import Cache
 
 PARTIAL = "partial"
@@ -29,15 +30,18 @@ KEEP = 7 * 86400  # seconds a partial file waits for its rest
 class Incoming:
     """An object being received: write its bytes from `start` on, then `accept` or `reject`.
 
-    `start` is how many of its first bytes an earlier run left; they are part of what `accept` judges.
+    `start` is how many of its first bytes an earlier run left; they are part of what `accept` judges. Where nobody
+    knows the object's digest yet (`is_known` false) `expected` only names what waits for the next run: it is that of
+    what tells its version; `size` is None when nobody tells it.
     """
 
     def __init__(
         self,
         cache: Cache,
         expected: Digest,
-        size: int,
+        size: int | None,
         *,
+        is_known: bool = True,
         mark: str,
         temp_beside: Callable[[str], str],
         open_temp: Callable[[str], int],
@@ -47,11 +51,13 @@ class Incoming:
         self._expected = expected
         self._size = size
         self._enlist = enlist
-        self._key = file_key(expected)
+        self._is_known = is_known
+        self._temp_beside = temp_beside
         self._is_wrong = False
         self._begin()
-        self._temp = temp_beside(self._key)  # refuses a link in the way, so before anything else
-        partial = self._open_partial(mark) if size >= RESUME_FROM else None
+        # Refuses a link in the way, so before anything else.
+        self._temp = temp_beside(file_key(expected) if is_known else f"files/{expected.algorithm}/x")
+        partial = self._open_partial(mark) if size is not None and size >= RESUME_FROM else None
         self._is_partial = partial is not None
         self._fd: int | None = open_temp(self._temp) if partial is None else partial
 
@@ -84,7 +90,7 @@ class Incoming:
     def _hash_again(self, fd: int) -> None:
         """Hash what is there, or throw it away when it cannot be the beginning of the object."""
         try:
-            if os.fstat(fd).st_size > self._size:
+            if self._size is not None and os.fstat(fd).st_size > self._size:
                 os.ftruncate(fd, 0)
             while data := os.read(fd, CHUNK):  # leaves us at the end, where the rest goes
                 self._slow.update(data)
@@ -98,7 +104,7 @@ class Incoming:
     def write(self, data: bytes | memoryview, /) -> int:
         """Take some bytes, in order; raise `CorruptData` for more than there may be."""
         assert self._fd is not None
-        if self._done + len(data) > self._size:
+        if self._size is not None and self._done + len(data) > self._size:
             self._is_wrong = True
             raise CorruptData("it is longer than it may be")
         self._slow.update(data)
@@ -107,23 +113,32 @@ class Incoming:
         self._done += len(data)
         return len(data)
 
-    def accept(self) -> None:
-        """Keep the object if its bytes are those of its name, else raise `CorruptData`."""
-        if self._done != self._size or digests.finish(self._expected.algorithm, self._slow) != self._expected:
+    def accept(self) -> Stored:
+        """Keep the object if its bytes are those of its name, and as many as they should be; else `CorruptData`."""
+        digest = digests.finish(self._expected.algorithm, self._slow)
+        if self._size not in (None, self._done) or (self._is_known and digest != self._expected):
             self._is_wrong = True
-            raise CorruptData("its bytes are not what its name says")
+            raise CorruptData("its bytes are not what its name says" if self._is_known else "it ended too early")
         if self._is_partial and self._fd is not None:
             self._cache.renew(self._temp)  # its age begins now, also when an earlier run wrote all of it
             os.chmod(f"{self._cache.root}/{self._temp}", os.fstat(self._fd).st_mode & 0o444)
+        if not self._is_known:
+            self._temp_beside(file_key(digest))  # its shard was not known when it was opened
         self._close()
-        self._enlist(self._key, self._temp, self._expected, self._fast.digest())
+        self._enlist(file_key(digest), self._temp, digest, self._fast.digest())
+        return Stored(digest, self._fast.digest(), self._done)
 
-    def reject(self) -> None:
+    @property
+    def done(self) -> int:
+        """How many bytes are there."""
+        return self._done
+
+    def reject(self, *, wrong: bool = False) -> None:
         """Give up for now; nothing happens after `accept`.
 
-        What came of a big object waits for the next run, unless it turned out to be wrong.
+        What came of a big object waits for the next run, unless it turned out to be `wrong`.
         """
-        if self._close() and (self._is_wrong or not self._is_partial or not self._done):
+        if self._close() and (wrong or self._is_wrong or not self._is_partial or not self._done):
             with contextlib.suppress(OSError):
                 self._cache.top.unlink(self._temp)
 

@@ -276,10 +276,14 @@ class Writer:
             self._enlist(key, temp, stored.digest, stored.fingerprint)
         return stored
 
-    def receive(self, expected: Digest, size: int) -> Incoming:
-        """Return a sink for an object that comes from outside: nothing is kept unless its hash is right."""
+    def receive(self, expected: Digest, size: int | None, *, is_known: bool = True) -> Incoming:
+        """Return a sink for an object that comes from outside: nothing is kept unless its hash is right.
+
+        Where nobody knows its digest yet, `expected` is that of what tells its version: see `Incoming`.
+        """
         return Incoming(
             *(self.cache, expected, size),
+            is_known=is_known,
             mark=self._mark.name,
             temp_beside=self._temp_beside,
             open_temp=self._open_temp,

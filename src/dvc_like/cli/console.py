@@ -119,4 +119,3 @@ def _hint_of(error: DvcLikeError) -> str:
         return error.hint_with(typing_from_here(Project.find().root))
     except DvcLikeError:
         return error.hint
-

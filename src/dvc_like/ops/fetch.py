@@ -10,6 +10,7 @@ import errno
 import io
 import os
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from ..cache.writer import Writer
@@ -74,7 +75,7 @@ def raise_failures(verb: str, done: Fetched, wrong: list[DvcLikeError]) -> None:
 
 
 def fetch_in(
-    session: Session, wanted: list[Wanted], *, remote: str | None, jobs: int | None, only: set[str] | None = None
+    session: Session, wanted: list[Wanted], *, remote: str | None, jobs: int | None, only: Container[str] | None = None
 ) -> Fetched:
     """Do the work of `fetch` in an open session; failures are in the result. With `only`, just these keys are got."""
     done = Fetched()
@@ -94,7 +95,7 @@ class _Fetcher:
     """
 
     def __init__(
-        self, session: Session, name: str, jobs: int | None, done: Fetched, only: set[str] | None = None
+        self, session: Session, name: str, jobs: int | None, done: Fetched, only: Container[str] | None = None
     ) -> None:
         self._session = session
         self._name = name

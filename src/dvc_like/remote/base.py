@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from ..errors import UsageError
+from .source import Source
 
 
 class Sink(Protocol):
@@ -42,13 +43,14 @@ class Capabilities(NamedTuple):
 
     `concurrency`: requests in flight that suit it. `cheap_stat`: a `stat` costs microseconds, not a round trip.
     `label`: how it is named in messages ("local folder"). `stat_at_once`: for how many keys one `stat` is best called;
-    1 where every key is a request of its own.
+    1 where every key is a request of its own. `streams`: `put` takes a `Source` too.
     """
 
     label: str
     concurrency: int = 16
     cheap_stat: bool = False
     stat_at_once: int = 1
+    streams: bool = False
 
 
 class Backend(abc.ABC):
@@ -57,8 +59,11 @@ class Backend(abc.ABC):
     capabilities: Capabilities
 
     @abc.abstractmethod
-    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+    def put(self, key: str, source: str | bytes | Source, *, label: str = "", once: bool = False) -> None:
         """Store an object: the bytes themselves, or those of the local file at a path.
+
+        Where the capabilities say `streams` they may also be those of a `Source`, of which any part can be read, and no
+        more than what is at hand should be kept. It may be read again, and is the caller's to close.
 
         Replaces an older object of that key at once: a reader sees the old bytes or the new, never a mixture.
         An object that failed half-way is not there. It may become visible, and must become durable, only with

@@ -31,7 +31,7 @@ from ..fsutil import CHUNK, CREATE, READ_USER, TEMP_PREFIX, Dir, clone, copy_byt
 from ..paths import show
 from .base import Backend, Capabilities, Info, Sink, check_key, check_prefix
 from .pending import MARKS, Pending
-from .source import SMALL, first_bytes, open_source
+from .source import SMALL, Source, first_bytes, open_source
 
 BATCH_FILES = 20_000  # flushed by itself after so many, so that memory and the loss by a crash stay bounded
 
@@ -68,7 +68,7 @@ class LocalBackend(Backend):
     Where the file system knows no locks, processes of one machine should not write at the same time.
     """
 
-    capabilities = Capabilities("local folder", concurrency=2, cheap_stat=True)
+    capabilities = Capabilities("local folder", concurrency=2, cheap_stat=True, streams=True)
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -145,7 +145,7 @@ class LocalBackend(Backend):
 
     # ---------------------------------------------------------------- putting
 
-    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+    def put(self, key: str, source: str | bytes | Source, *, label: str = "", once: bool = False) -> None:
         """Write a temporary file beside the key; `flush` gives it its name. The label is not used.
 
         With `once` the name is given only if nobody has it, at one blow where the file system knows hard links.
@@ -156,7 +156,7 @@ class LocalBackend(Backend):
         top, pending = self._root, self._pending
         if top is None or pending is None:
             top, pending = self._begin()
-        if isinstance(source, bytes):
+        if isinstance(source, bytes | Source):
             temp = self._write(top, pending, key, source, None)
         else:
             fd = open_source(source)
@@ -168,8 +168,8 @@ class LocalBackend(Backend):
         if pending.add(key, temp, once=once) >= BATCH_FILES:
             self.flush()
 
-    def _write(self, top: Dir, pending: Pending, key: str, data: bytes, rest: int | None) -> str:
-        """Write `data` and what is left to read of `rest` into a temporary file; return its name."""
+    def _write(self, top: Dir, pending: Pending, key: str, data: bytes | Source, rest: int | None) -> str:
+        """Write `data` and what is left to read of `rest`, a descriptor, into a temporary file; return its name."""
         temp = pending.temp_beside(key)
         folder = key.rpartition("/")[0]
         try:
@@ -183,7 +183,8 @@ class LocalBackend(Backend):
             try:
                 try:
                     if rest is None or not clone(rest, out):
-                        write_all(out, data)
+                        for piece in data.pieces(0, data.size) if isinstance(data, Source) else (data,):
+                            write_all(out, piece)
                         if rest is not None:
                             copy_bytes(rest, out)
                 finally:

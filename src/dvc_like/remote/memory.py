@@ -12,7 +12,7 @@ from itertools import count
 
 from ..errors import RemoteNotFound, UsageError
 from .base import Backend, Capabilities, Info, Sink, check_key, check_prefix
-from .source import read_whole
+from .source import Source, read_whole
 
 _SCHEME = "memory://"
 
@@ -43,7 +43,7 @@ def forget(name: str) -> None:
 class MemoryBackend(Backend):
     """One user of the store called `name`."""
 
-    capabilities = Capabilities("memory", concurrency=8, cheap_stat=True)
+    capabilities = Capabilities("memory", concurrency=8, cheap_stat=True, streams=True)
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -51,10 +51,13 @@ class MemoryBackend(Backend):
         self._pending: dict[str, bytes] = {}
         self._once: set[str] = set()  # of the pending ones
 
-    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+    def put(self, key: str, source: str | bytes | Source, *, label: str = "", once: bool = False) -> None:
         """Keep the bytes; they are seen after `flush`. With `once`, the first who flushes wins."""
         check_key(key)
-        data = source if isinstance(source, bytes) else read_whole(source)
+        if isinstance(source, Source):
+            data = b"".join(source.pieces(0, source.size))
+        else:
+            data = source if isinstance(source, bytes) else read_whole(source)
         with self._store.mutex:
             if once and (key in self._pending or key in self._store.objects):
                 return

@@ -44,7 +44,7 @@ def open_url(url: str, options: dict[str, str], root: str) -> S3Backend:
 class S3Backend(Backend):
     """The objects below a prefix of a bucket."""
 
-    capabilities = Capabilities("S3 bucket", concurrency=CONCURRENCY, cheap_stat=False)
+    capabilities = Capabilities("S3 bucket", concurrency=CONCURRENCY, cheap_stat=False, streams=True)
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -75,8 +75,8 @@ class S3Backend(Backend):
         """Return how a key is named in messages."""
         return show(f"s3://{self._options.bucket}/{self._prefix}{key}")
 
-    def _ask(self, operation: str, /, **arguments: Any) -> dict[str, Any]:
-        """Carry out one operation of boto3 on the bucket."""
+    def ask(self, operation: str, /, **arguments: Any) -> dict[str, Any]:
+        """Carry out one operation of boto3 on the bucket; the key is the whole one."""
         key = arguments.get("Key", "")
         with told(self._name(key[len(self._prefix) :])):
             client = self._client(newer_checksums=self._newer_checksums)
@@ -87,10 +87,10 @@ class S3Backend(Backend):
 
     # ---------------------------------------------------------------- putting
 
-    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+    def put(self, key: str, source: str | bytes | Source, *, label: str = "", once: bool = False) -> None:
         """Send with one request, or from 96 MiB on in parts. It is durable then; the label is not used."""
         check_key(key)
-        data = Source(source)
+        data = source if isinstance(source, Source) else Source(source)
         try:
             self._put(key, data, once)
         except Exception:
@@ -98,7 +98,8 @@ class S3Backend(Backend):
                 raise data.failed from None
             raise
         finally:
-            data.close()
+            if data is not source:
+                data.close()
 
     def _put(self, key: str, data: Source, once: bool) -> None:
         """Try with all that the store is believed to know, and remember what it does not."""
@@ -123,11 +124,11 @@ class S3Backend(Backend):
         if data.size >= BIG:
             at_once = min(AT_ONCE, self._options.jobs)
             settings = Settings(of_object, "CRC32" if newer else None, once, at_once, PART)
-            return send_parts(self._ask, full, data, settings)
+            return send_parts(self.ask, full, data, settings)
         small = data.size <= _IN_MEMORY
         body = b"".join(data.pieces(0, data.size)) if small else Window(data, 0, data.size)
         condition = {"IfNoneMatch": "*"} if once else {}
-        self._ask("put_object", Key=full, Body=body, **of_object, **condition)
+        self.ask("put_object", Key=full, Body=body, **of_object, **condition)
         return None
 
     # ---------------------------------------------------------------- reading
@@ -140,21 +141,28 @@ class S3Backend(Backend):
             if not self.stat([key]):
                 raise RemoteNotFound(f"{name} is not there")
             return
-        ranged = {}
+        self.read(self._prefix + key, sink, start=start, length=length)
+
+    def read(self, full: str, sink: Sink, *, start: int = 0, length: int | None = None, etag: str = "") -> None:
+        """Do the work of `get` for any key of the bucket; with `etag`, of that version alone (code 412)."""
+        asked = {"IfMatch": f'"{etag}"'} if etag else {}
         if start or length is not None:
-            ranged["Range"] = f"bytes={start}-{'' if length is None else start + length - 1}"
-        client = None
+            asked["Range"] = f"bytes={start}-{'' if length is None else start + length - 1}"
+        name = show(f"s3://{self._options.bucket}/{full}")
         with told(name):
             client = self._client(newer_checksums=self._newer_checksums)
         with self._places:
             try:
                 with told(name):
-                    answer = client.get_object(Bucket=self._options.bucket, Key=self._prefix + key, **ranged)
+                    answer = client.get_object(Bucket=self._options.bucket, Key=full, **asked)
             except RemoteError as error:
                 if code_of(error) in NO_RANGE:
                     return  # begins behind the end, or there is nothing in it
                 raise
             self._seen = True
+            if etag and str(answer.get("ETag", "")).strip('"') != etag:  # a store that knows no conditions
+                answer["Body"].close()
+                raise refused("PreconditionFailed", "", name)
             skip = 0 if answer.get("ContentRange") else start  # a store that knows no ranges sends everything
             self._receive(answer["Body"], name, sink, skip, sys.maxsize if length is None else length)
 
@@ -180,19 +188,19 @@ class S3Backend(Backend):
         for key in keys:
             check_key(key)
             try:
-                answer = self._ask("head_object", Key=self._prefix + key)
+                answer = self.ask("head_object", Key=self._prefix + key)
             except RemoteNotFound:
-                self._check_bucket()
+                self.check_bucket()
             else:
                 found[key] = _info(answer.get("ContentLength"), answer.get("ETag"))
         return found
 
-    def _check_bucket(self) -> None:
+    def check_bucket(self) -> None:
         """Raise when the bucket is not there: a HEAD says the same of a missing key and of a missing bucket."""
         if self._seen:
             return
         try:
-            self._ask("head_bucket")
+            self.ask("head_bucket")
         except RemoteNotFound:
             raise refused("NoSuchBucket", "", self._name()) from None
         except RemoteDenied:
@@ -205,7 +213,7 @@ class S3Backend(Backend):
         page: dict[str, str] = {}
         last = ""
         while True:
-            answer = self._ask("list_objects_v2", Prefix=where, **page)
+            answer = self.ask("list_objects_v2", Prefix=where, **page)
             for one in answer.get("Contents", ()):
                 key = one["Key"][len(self._prefix) :]
                 if not one["Key"].startswith(where) or not is_key(key):
@@ -239,13 +247,13 @@ class S3Backend(Backend):
                     self._batches = False
             for key in batch:
                 try:
-                    self._ask("delete_object", Key=self._prefix + key)
+                    self.ask("delete_object", Key=self._prefix + key)
                 except RemoteNotFound:
-                    self._check_bucket()
+                    self.check_bucket()
 
     def _delete_batch(self, batch: Iterable[str]) -> None:
         objects = [{"Key": self._prefix + key} for key in dict.fromkeys(batch)]
-        answer = self._ask("delete_objects", Delete={"Objects": objects, "Quiet": True})
+        answer = self.ask("delete_objects", Delete={"Objects": objects, "Quiet": True})
         failures = [one for one in answer.get("Errors", ()) if one.get("Code") not in _GONE]
         if failures:
             first = failures[0]
@@ -254,7 +262,7 @@ class S3Backend(Backend):
 
     def sweep(self, age: float) -> int:
         """End uploads in parts to which nothing came for so long."""
-        return sweep_uploads(self._ask, self._prefix, age)
+        return sweep_uploads(self.ask, self._prefix, age)
 
     def close(self) -> None:
         """Give back connections. A second call does nothing."""

@@ -60,7 +60,9 @@ def unreadable(error: OSError, path: str) -> DvcLikeError:
 
 
 class Source:
-    """The bytes to be sent, of which any part can be read by any thread."""
+    """The bytes to be sent, of which any part can be read by any thread. `stamp` tells them from others, if it can."""
+
+    stamp = ""
 
     def __init__(self, given: str | bytes) -> None:
         """Open the file at a path, or take the bytes themselves."""

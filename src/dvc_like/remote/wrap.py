@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from ..errors import RemoteUnavailable
 from .base import Backend, Info, Sink
+from .source import Source
 
 FIRST_DELAY = 0.5  # seconds; doubles with every attempt that achieved nothing
 MAX_DELAY = 30.0
@@ -53,7 +54,7 @@ class Wrapper(Backend):
         self.inner = inner
         self.capabilities = inner.capabilities
 
-    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+    def put(self, key: str, source: str | bytes | Source, *, label: str = "", once: bool = False) -> None:
         """See `Backend.put`."""
         self.inner.put(key, source, label=label, once=once)
 
@@ -162,7 +163,7 @@ class Retrying(Wrapper):
                 kept = max(kept, there)
                 self._wait(failures, error)
 
-    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+    def put(self, key: str, source: str | bytes | Source, *, label: str = "", once: bool = False) -> None:
         """Send the object again: a `put` that failed has left nothing, or parts that it finds by itself."""
         self._again(self.inner.put, key, source, label=label, once=once)
 
@@ -238,7 +239,7 @@ class Throttled(Wrapper):
         finally:
             self._tickets.put(None)
 
-    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+    def put(self, key: str, source: str | bytes | Source, *, label: str = "", once: bool = False) -> None:
         """Wait for a place, then send."""
         self._tickets.get()
         try:
@@ -290,6 +291,12 @@ class Throttled(Wrapper):
 # ------------------------------------------------------------------------------ a log
 
 
+def _size(source: str | bytes | Source) -> int:
+    if isinstance(source, Source):
+        return source.size
+    return len(source) if isinstance(source, bytes) else os.path.getsize(source)
+
+
 class Logged(Wrapper):
     """Says one line per call: method, key or number of keys, bytes, seconds, and the class of an error.
 
@@ -316,13 +323,12 @@ class Logged(Wrapper):
         finally:
             self._log(" ".join([what, *result, f"{self._clock() - begin:.3f} s"]) + outcome)
 
-    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+    def put(self, key: str, source: str | bytes | Source, *, label: str = "", once: bool = False) -> None:
         """Send, and say how much."""
         with self._line(f"put {key}") as result:
             self.inner.put(key, source, label=label, once=once)
             with contextlib.suppress(OSError):
-                size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
-                result.append(f"{size} bytes")
+                result.append(f"{_size(source)} bytes")
 
     def get(self, key: str, sink: Sink, *, start: int = 0, length: int | None = None) -> None:
         """Receive, and say how much, also when it broke off."""

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from ..errors import RemoteUnavailable
 from ..remote.base import Backend, Info, Sink
+from ..remote.source import Source
 from ..remote.wrap import Wrapper
 
 
@@ -98,7 +99,7 @@ class FaultyBackend(Wrapper):
         _after(due)
         return result
 
-    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+    def put(self, key: str, source: str | bytes | Source, *, label: str = "", once: bool = False) -> None:
         """See `Backend.put`."""
         self._do("put", (key,), lambda: self.inner.put(key, source, label=label, once=once))
 

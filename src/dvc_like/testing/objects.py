@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ..errors import DvcLikeError, RemoteNotFound, RemoteUnavailable
+from ..remote.source import Source
 from .samples import MIB, Interrupted, Suite, assert_absent, difference, load, local_file, opened, pattern, store
 
 LABELS = (
@@ -132,6 +133,17 @@ class ObjectTests(Suite):
             backend.flush()
             assert load(backend, "older") == b"untouched"
             assert [key for key, _ in backend.list("")] == ["older"]
+
+    def test_a_source_that_is_no_file(self) -> None:
+        with opened(self.make_backend) as backend:
+            if not backend.capabilities.streams:
+                pytest.skip("it takes bytes and files only")
+            wanted = {f"streamed/{size}": os.urandom(size) for size in (0, 1, 3_000_017)}
+            for key, data in wanted.items():
+                backend.put(key, Source(data))
+            backend.flush()
+            for key, data in wanted.items():
+                assert load(backend, key) == data
 
     def test_a_label_changes_nothing(self) -> None:
         with opened(self.make_backend) as backend:

@@ -40,7 +40,9 @@ def open_url(url: str, options: dict[str, str], root: str) -> DriveBackend:
 class DriveBackend(Backend):
     """The objects of one store in a folder."""
 
-    capabilities = Capabilities("Google Drive folder", concurrency=CONCURRENCY, cheap_stat=False, stat_at_once=10_000)
+    capabilities = Capabilities(
+        "Google Drive folder", concurrency=CONCURRENCY, cheap_stat=False, stat_at_once=10_000, streams=True
+    )
 
     def __init__(self, place: Place, options: dict[str, str]) -> None:
         self._place = place
@@ -68,13 +70,13 @@ class DriveBackend(Backend):
 
     # ---------------------------------------------------------------- putting
 
-    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+    def put(self, key: str, source: str | bytes | Source, *, label: str = "", once: bool = False) -> None:
         """Send, in the folder and under the name that the label asks for. It is durable then.
 
         With `once` two that put at the same moment may both win; everybody takes the older file then.
         """
         check_key(key)
-        data = Source(source)
+        data = source if isinstance(source, Source) else Source(source)
         try:
             self._put(key, data, _stamp(source), label, once)
         except Exception:
@@ -82,7 +84,8 @@ class DriveBackend(Backend):
                 raise data.failed from None
             raise
         finally:
-            data.close()
+            if data is not source:
+                data.close()
 
     def _put(self, key: str, source: Source, stamp: str, label: str, once: bool) -> None:
         _, listing, uploader = self._open
@@ -229,8 +232,10 @@ def _info(entry: Entry) -> Info:
     return Info(entry.size, f"{entry.id}-{entry.md5}")
 
 
-def _stamp(source: str | bytes) -> str:
+def _stamp(source: str | bytes | Source) -> str:
     """Return what tells a source from another one under the same key."""
+    if isinstance(source, Source):
+        return source.stamp
     if isinstance(source, bytes):
         return f"{len(source)} {hashlib.md5(source, usedforsecurity=False).hexdigest()}"
     try:

@@ -1,0 +1,185 @@
+"""`import-url`: track what lies at a URL, and where it came from.
+
+Owns what may be written over, and the order: bytes into the cache or onto a remote, then the workspace, `.gitignore`
+and the meta file. `update` looks again by `newest`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from ..errors import DataMissing, DvcLikeError, UsageError, WouldOverwrite, gathered
+from ..meta.file import SUFFIX, Meta
+from ..meta.rewrite import rewrite
+from ..meta.tree import Entry
+from ..paths import RelPath, join, show
+from ..progress import SILENT, Progress
+from ..project import Project
+from ..remote.origin import changed
+from ._journal import recorded, words
+from ._plan import make_plan
+from ._pointer import refuse_place, tell_git
+from ._record import read_pointer
+from ._session import Session, open_session
+from ._sources import KEY, UrlSource, allow, check_place, is_local, kept, reach, source_of, with_source
+from ._store import open_store, remote_name
+from ._to_remote import send
+from ._tracked import Target, Wanted, enclosing, status_at, walk
+from ._urls import Reading, bring, is_same, name_of, plain, public, reading
+from .checkout import checkout_in
+from .import_ import as_meta, write_pointer
+
+
+class Imported(NamedTuple):
+    """What became of a target: `state` is ``added``, ``updated`` or ``unchanged``; `moved` are bytes that were read."""
+
+    target: Target
+    state: str
+    moved: int
+    source: UrlSource
+
+
+def import_url(
+    project: Project,
+    url: str,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    to_remote: bool = False,
+    remote: str | None = None,
+    force: bool = False,
+    jobs: int | None = None,
+    progress: Progress = SILENT,
+) -> Imported:
+    """Track what lies at `url` as `out` (default: what it is called there; into `out` where that is a folder).
+
+    With `to_remote` the bytes go from there to a remote (default: the default one), and never all to this machine;
+    `remote` is then where the target lives. `force` gives up what is in the way. Raises `WouldOverwrite` before
+    anything is read when something is.
+    """
+    if remote is not None and not to_remote:
+        raise UsageError("-r says where --to-remote sends to", hint="Import it, and push it to that remote.")
+    url = plain(url)
+    check_place(url)
+    place = kept(project, url) if is_local(url) else url
+    with open_session(project, progress, worktree=True, cache="shared") as session:
+        path = _choose(session, url, out)
+        old = _refuse(session, path, place, force=force)
+        if old is not None and not force:
+            refuse_unsaved(session, old)
+        with reading(project, place, jobs=jobs, progress=progress) as found:
+            if old is not None and not force and _is_here(session, old, found):
+                return Imported(old, "unchanged", 0, found.source())
+            if to_remote:
+                name = remote_name(project, remote, old.meta.remote if old is not None else None)
+                with open_store(project, name, jobs=jobs, create=True, progress=progress) as store:
+                    entry, moved = send(session, found, store, path)
+            else:
+                with progress.task("importing") as task:
+                    entry, moved = bring(session, found, task)
+            meta = _describe(old, entry, found, remote if to_remote else None)
+            with recorded(session, words("import-url", [public(url)])):
+                state = place_target(session, Target(path, meta), old, there=not to_remote, force=force)
+            allow(project, place)
+        return Imported(Target(path, meta), state, moved, found.source())
+
+
+@contextlib.contextmanager
+def newest(session: Session, old: UrlSource, jobs: int | None) -> Iterator[tuple[UrlSource, Callable[[], Meta]]]:
+    """Look what the URL of an import has now: yield its source, `old` itself where it is the same, and what brings it.
+
+    Nothing but the look is read before the latter is called.
+    """
+    project = session.project
+    with reading(project, reach(project, old.url), jobs=jobs, progress=session.progress) as found:
+        new = found.source()._replace(url=old.url)
+
+        def get() -> Meta:
+            with session.progress.task("importing") as task:
+                entry, _ = bring(session, found, task)
+            if found.source()._replace(url=old.url) != new:
+                raise changed(old.url)
+            return as_meta(entry)
+
+        yield old if is_same(old, new) else new, get
+
+
+def _choose(session: Session, url: str, out: str | os.PathLike[str] | None) -> RelPath:
+    """Return where it is to be: a folder that is there, and is not tracked itself, is where it goes into."""
+    if out is None:
+        return session.project.relative(name_of(url))
+    path = session.project.relative(out)
+    is_folder = os.fspath(out).endswith(("/", os.sep)) or os.path.isdir(os.path.join(session.project.root, path))
+    holder = enclosing(session.root, path) if path else None
+    return join(path, name_of(url)) if is_folder and holder is None else path
+
+
+def _refuse(session: Session, path: RelPath, place: str, *, force: bool) -> Target | None:
+    """Return the target that is there already; raise when it cannot be there, or would cost what is."""
+    root, shown = session.root, show(path)
+    if not path or path.endswith(SUFFIX):
+        raise UsageError(f"data cannot be put at {shown or 'the root of the project'}", hint="Name another OUT.")
+    holder = enclosing(root, path)
+    if holder is not None and holder.path != path:
+        raise UsageError(f"{shown} lies in {show(holder.path)}, which is tracked as a whole", hint="Name another OUT.")
+    inner = next(walk(root, path), None) if holder is None else None
+    if inner is not None:
+        raise UsageError(f"{shown} holds {show(inner.path)}, which is tracked on its own", hint="Name another OUT.")
+    if holder is None:
+        refuse_place(session, path)
+    if force:
+        return holder
+    old = source_of(holder.meta, holder.meta_path) if holder is not None else None
+    if holder is not None and not (isinstance(old, UrlSource) and old.url == public(place)):
+        raise UsageError(f"{shown} is tracked already, and is no import of {show(public(place))}", hint="Use --force.")
+    if old is not None and old.changed:
+        raise WouldOverwrite(f"{shown}: other data was recorded here than what came from there", hint="Use --force.")
+    if holder is None and status_at(root, path) is not None:
+        raise WouldOverwrite(f"{shown} is there already", hint="Move it away, name another OUT, or use --force.")
+    return holder
+
+
+def refuse_unsaved(session: Session, target: Target) -> None:
+    """Raise `WouldOverwrite` for edits that were not added, before something is read for nothing."""
+    with contextlib.suppress(DataMissing), session.progress.task("comparing") as task:
+        plan = make_plan(session, [Wanted(target, target.path)], task, [], relink=False, strict=True)
+        if plan.in_the_way:
+            raise WouldOverwrite(
+                f"{len(plan.in_the_way)} unsaved file(s) of {show(target.path)} would be replaced; nothing was read",
+                hint="Save them with `dvc-like add`, move them away, or give them up with `--force`.",
+                details=tuple(show(path) for path in plan.in_the_way),
+            )
+
+
+def _is_here(session: Session, old: Target, found: Reading) -> bool:
+    """Tell whether what is found is what was imported, and is in the workspace."""
+    source = source_of(old.meta, old.meta_path)
+    is_there = status_at(session.root, old.path) is not None
+    return is_there and isinstance(source, UrlSource) and is_same(source, found.source())
+
+
+def _describe(old: Target | None, entry: Entry, found: Reading, remote: str | None) -> Meta:
+    data = as_meta(entry)
+    if old is not None:
+        data = data._replace(remote=old.meta.remote, extra=old.meta.extra)
+    return with_source(data._replace(remote=remote or data.remote), found.source())
+
+
+def place_target(session: Session, target: Target, old: Target | None, *, there: bool, force: bool) -> str:
+    """Make the workspace and then the pointers say what a target is; return its state.
+
+    Its objects are in the cache, unless it is not to be `there`: then the workspace is left alone.
+    """
+    failures: list[DvcLikeError] = []
+    with recorded(session, "import-url") as recorder:
+        if there:
+            checkout_in(session, [Wanted(target, target.path)], failures, force=force, strict=True)
+        if failures:
+            raise gathered(failures)
+        recorder.keep([target.path])
+        before = read_pointer(session.root, target.meta_path) or b""
+        write_pointer(session, target, rewrite(target.meta, before, keys=(KEY,)))
+    tell_git(session, [target.path])
+    return "added" if old is None else "unchanged" if old.meta.digest == target.meta.digest else "updated"

@@ -1,0 +1,244 @@
+"""Files of this machine, and of whatever fsspec reaches, as an origin.
+
+Owns how a folder becomes names: regular files alone, and what is none of these is refused by name, never followed.
+fsspec is loaded only for a scheme that is not ours.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from ..errors import DvcLikeError, RemoteDenied, RemoteError, RemoteNotFound, RemoteUnavailable, UsageError
+from ..fsutil import READ_USER, is_racy
+from ..paths import show
+from .base import Capabilities, Info, Sink
+from .origin import UNKNOWN, Origin, changed
+from .registry import redact, scheme_of
+
+PIECE = 1 << 20
+_DOUBTFUL = 5.0  # seconds: what was written so shortly ago may be written again and bear the same time
+
+
+def open_path(url: str, options: dict[str, str], root: str) -> LocalOrigin:
+    """Make the origin of a path, relative to the current folder, or of a ``file:`` URL."""
+    if scheme_of(url) != "file":
+        return LocalOrigin(os.path.abspath(url))
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost"):
+        raise UsageError(f"{show(url)} names another machine", hint="Write file:///PATH.")
+    return LocalOrigin(unquote(parts.path))
+
+
+class LocalOrigin(Origin):
+    """A file or a folder of this machine."""
+
+    capabilities = Capabilities("local folder", concurrency=2, cheap_stat=True)
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def _full(self, key: str) -> str:
+        return os.path.join(self._path, key) if key else self._path
+
+    def _info(self, key: str, status: os.stat_result) -> Info:
+        info = Info(status.st_size, f"mtime:{status.st_mtime_ns}")
+        proof = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+        return self._saw(key, info, "" if is_racy(status, time.time_ns()) else proof)
+
+    def stat(self, keys: Iterable[str]) -> dict[str, Info]:
+        """Look at each."""
+        found = {}
+        for key in keys:
+            try:
+                status = os.stat(self._full(key)) if not key else os.lstat(self._full(key))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise self._failed(error, key) from error
+            if stat.S_ISREG(status.st_mode):
+                found[key] = self._info(key, status)
+            elif not stat.S_ISDIR(status.st_mode):
+                raise DvcLikeError(f"{show(self._full(key))} is neither a file nor a folder")
+        return found
+
+    def list(self, prefix: str) -> Iterator[tuple[str, Info]]:
+        """Yield all files below, sorted; raise for a link or anything else that is no file."""
+        found: list[tuple[str, Info]] = []
+        waiting = [""]
+        while waiting:
+            here = waiting.pop()
+            try:
+                with os.scandir(self._full(here)) as entries:
+                    for entry in entries:
+                        name = f"{here}/{entry.name}" if here else entry.name
+                        if entry.is_dir(follow_symlinks=False):
+                            waiting.append(name)
+                        elif entry.is_file(follow_symlinks=False):
+                            found.append((name, self._info(name, entry.stat(follow_symlinks=False))))
+                        else:
+                            raise DvcLikeError(
+                                f"{show(self._full(name))} is a link, or no file",
+                                hint="Only files are imported: copy the folder here, and add it.",
+                            )
+            except FileNotFoundError:
+                if here:
+                    raise changed(here) from None
+            except OSError as error:
+                raise self._failed(error, here) from error
+        yield from sorted(found)
+
+    def get(self, key: str, sink: Sink, *, start: int = 0, length: int | None = None) -> None:
+        """Read in pieces; what was changed meanwhile is found out at the end."""
+        try:
+            fd = os.open(self._full(key), READ_USER if key else READ_USER & ~getattr(os, "O_NOFOLLOW", 0))
+        except OSError as error:
+            raise self._failed(error, key) from error
+        with open(fd, "rb", buffering=0) as file:
+            self._info(key, os.fstat(fd))
+            file.seek(start)
+            left = length
+            while left is None or left > 0:
+                try:
+                    piece = file.read(PIECE if left is None else min(PIECE, left))
+                except OSError as error:
+                    raise self._failed(error, key) from error
+                if not piece:
+                    break
+                sink.write(piece)
+                left = None if left is None else left - len(piece)
+            self._info(key, os.fstat(fd))
+
+    def _failed(self, error: OSError, key: str) -> RemoteError:
+        message = f"{show(self._full(key))} cannot be read: {error.strerror or error}"
+        return (RemoteNotFound if isinstance(error, FileNotFoundError) else RemoteDenied)(message)
+
+
+# ------------------------------------------------------------------------------ fsspec
+
+
+def open_fsspec(url: str, options: dict[str, str], root: str) -> FsspecOrigin:
+    """Make the origin of a URL that fsspec knows, with or without ``fsspec+`` in front."""
+    plain = url[len("fsspec+") :] if url.lower().startswith("fsspec+") else url
+    scheme = scheme_of(plain)
+    if "::" in plain:
+        raise UsageError(f"{show(redact(url))}: URLs that are chained with :: are not read")
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError:
+        raise RemoteError(
+            f"{scheme}:// cannot be read here: nothing installed knows it", hint="Install it: pip install fsspec"
+        ) from None
+    try:
+        fs, path = url_to_fs(plain)
+    except ImportError as error:
+        raise RemoteError(f"{scheme}:// cannot be read here: {show(str(error))[:200]}", hint="Install it.") from None
+    except ValueError as error:
+        raise UsageError(f"{show(redact(url))} cannot be read: {show(str(error))[:200]}") from None
+    return FsspecOrigin(fs, path, show(redact(url)))
+
+
+class FsspecOrigin(Origin):
+    """A file or a folder of some file system that fsspec knows."""
+
+    capabilities = Capabilities("fsspec file system", concurrency=4)
+
+    def __init__(self, fs: Any, path: str, name: str) -> None:
+        super().__init__()
+        self._fs = fs
+        self._path = path
+        self._name = name
+
+    def _full(self, key: str) -> str:
+        return f"{self._path.rstrip('/')}/{key}" if key else self._path
+
+    def _info(self, key: str, said: dict[str, Any]) -> Info:
+        size = int(said["size"]) if said.get("size") is not None else UNKNOWN
+        etag = next((said[name] for name in ("ETag", "etag", "e_tag", "md5Hash", "generation") if said.get(name)), "")
+        if etag:
+            token = str(etag).strip('"')
+            return self._saw(key, Info(size, f"etag:{token}"), token)
+        names = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
+        when = next((said[name] for name in names if said.get(name)), "")
+        stamp = when.timestamp() if hasattr(when, "timestamp") else when
+        is_old = isinstance(stamp, int | float) and stamp < time.time() - _DOUBTFUL
+        token = str(when)
+        return self._saw(key, Info(size, f"mtime:{token}" if token else ""), f"{token} {size}" if is_old else "")
+
+    def stat(self, keys: Iterable[str]) -> dict[str, Info]:
+        """Ask for each."""
+        found = {}
+        for key in keys:
+            with self._told():
+                self._fs.invalidate_cache()
+                try:
+                    said = self._fs.info(self._full(key))
+                except FileNotFoundError:
+                    continue
+            if said.get("type") == "file":
+                found[key] = self._info(key, said)
+        return found
+
+    def list(self, prefix: str) -> Iterator[tuple[str, Info]]:
+        """Yield all files below, sorted."""
+        top = self._fs._strip_protocol(self._path).rstrip("/")
+        with self._told():
+            try:
+                listed = self._fs.find(self._path, detail=True)
+            except FileNotFoundError:
+                return
+        for path, said in sorted(listed.items()):
+            if not path.startswith(f"{top}/"):
+                raise RemoteError(f"{self._name} lists {show(path)}, which is not below it")
+            if said.get("type", "file") != "file" or said.get("islink"):
+                raise DvcLikeError(f"{show(path)} is a link, or no file", hint="Only files are imported.")
+            yield path[len(top) + 1 :], self._info(path[len(top) + 1 :], said)
+
+    def get(self, key: str, sink: Sink, *, start: int = 0, length: int | None = None) -> None:
+        """Read in pieces; what was changed meanwhile is found out at the end."""
+        if start and length is None and not self.validator(key):
+            raise changed(key)
+        with self._told():
+            file = self._fs.open(self._full(key), "rb", cache_type="readahead")
+        with file:
+            if start:
+                file.seek(start)
+            left = length
+            while left is None or left > 0:
+                with self._told():
+                    piece = file.read(PIECE if left is None else min(PIECE, left))
+                if not piece:
+                    break
+                sink.write(piece)
+                left = None if left is None else left - len(piece)
+        if not self.stat([key]):
+            raise changed(key)
+
+    def _told(self) -> _Told:
+        return _Told(self._name)
+
+
+class _Told:
+    """Makes the errors of a file system those of the contract. Of others' only the class is shown."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
+        if error is None or isinstance(error, DvcLikeError) or not isinstance(error, Exception):
+            return
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise RemoteNotFound(f"{self._name} is not there") from None
+        if isinstance(error, PermissionError):
+            raise RemoteDenied(f"{self._name}: access was refused") from None
+        if isinstance(error, OSError | EOFError):
+            raise RemoteUnavailable(f"{self._name}: the connection broke ({type(error).__name__})") from None
+        raise RemoteError(f"{self._name} cannot be read: {type(error).__name__}") from error

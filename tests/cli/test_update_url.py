@@ -1,0 +1,182 @@
+"""`update` of what was imported from a URL: by a look alone where nothing changed, and only where the user agreed."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.cli.inprocess import InProcess
+from tests.cli.place import Place, digest_of
+from tests.servers.certificate import Certificate
+from tests.servers.web import LONG_AGO, Page, Web
+
+from dvc_like.remote import wrap
+
+run = InProcess()
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let trying again cost no time in this process."""
+    monkeypatch.setattr(wrap, "FIRST_DELAY", 0.001)
+
+
+@pytest.fixture
+def imported(place: Place, web: Web) -> Place:
+    """A project with one import, whose page is still as it was."""
+    web.pages["/x"] = Page(b"one", etag='"1"')
+    run("import-url", f"{web.url}/x")
+    place.save()
+    web.asked.clear()
+    return place
+
+
+def states(done: list[dict[str, str]]) -> dict[str, str]:
+    return {one["path"]: one["state"] for one in done}
+
+
+@pytest.mark.parametrize("told", [{"etag": '"1"'}, {"etag": 'W/"1"'}, {"modified": LONG_AGO}])
+def test_nothing_changed_and_nothing_is_read(place: Place, web: Web, told: dict[str, str]) -> None:
+    web.pages["/x"] = Page(b"one", **told)  # type: ignore[arg-type]
+    run("import-url", f"{web.url}/x")
+    web.asked.clear()
+    assert states(run("update", "--json").json["targets"]) == {"x": "unchanged"}
+    assert [one.method for one in web.asked] == ["HEAD"]
+
+
+def test_what_changed_is_brought_and_can_be_undone(imported: Place, web: Web) -> None:
+    web.pages["/x"] = Page(b"two, longer", etag='"2"')
+    (done,) = run("update", "x", "--json").json["targets"]
+    assert (done["state"], done["new"]["hash"]) == ("updated", digest_of(b"two, longer"))
+    assert done["new"]["source"] == {"url": f"{web.url}/x", "etag": '"2"', "size": 11}
+    assert (imported / "x").read_bytes() == b"two, longer"
+    assert imported.states() == {"x": "unchanged"}
+    run("undo")
+    assert (imported / "x").read_bytes() == b"one"
+    assert imported.git("status", "--porcelain") == ""
+
+
+def test_a_dry_run_reads_and_changes_nothing(imported: Place, web: Web) -> None:
+    web.pages["/x"] = Page(b"two", etag='"2"')
+    assert states(run("update", "--dry-run", "--json").json["targets"]) == {"x": "updated"}
+    assert web.sent == 0
+    assert (imported / "x").read_bytes() == b"one"
+    assert imported.git("status", "--porcelain") == ""
+
+
+def test_the_same_bytes_by_another_version_are_only_recorded(imported: Place, web: Web) -> None:
+    web.pages["/x"] = Page(b"one", etag='"2"')
+    assert states(run("update", "--json").json["targets"]) == {"x": "recorded"}
+    assert states(run("update", "--json").json["targets"]) == {"x": "unchanged"}
+
+
+def test_a_place_that_tells_no_version_is_read_each_time(place: Place, web: Web) -> None:
+    web.pages["/x"] = Page(b"one")
+    run("import-url", f"{web.url}/x")
+    assert states(run("update", "--json").json["targets"]) == {"x": "unchanged"}
+    web.pages["/x"] = Page(b"two")
+    assert states(run("update", "--json").json["targets"]) == {"x": "updated"}
+    assert (place / "x").read_bytes() == b"two"
+
+
+def test_unsaved_edits_end_it_before_anything_is_read(imported: Place, web: Web) -> None:
+    web.pages["/x"] = Page(b"two", etag='"2"')
+    (imported / "x").write_bytes(b"mine")
+    assert "unsaved" in run("update", code=5).err
+    assert web.sent == 0
+    assert (imported / "x").read_bytes() == b"mine"
+    run("update", "--force")
+    assert (imported / "x").read_bytes() == b"two"
+
+
+def test_what_was_recorded_here_since_stays_unless_forced(imported: Place, web: Web) -> None:
+    web.pages["/x"] = Page(b"two", etag='"2"')
+    (imported / "x").write_bytes(b"mine")
+    imported.add("x")
+    assert "recorded here" in run("update", code=5).err
+    run("update", "--force")
+    assert (imported / "x").read_bytes() == b"two"
+    assert "changed" not in (imported / "x.meta").read_text()
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, 4), (403, 6), (500, 6)])
+def test_what_is_gone_or_refused_changes_nothing(imported: Place, web: Web, status: int, code: int) -> None:
+    web.pages["/x"] = Page(b"", head=status, faults=[("status", status)] * 9)
+    assert "x: http://" in run("update", code=code).err
+    assert imported.git("status", "--porcelain") == ""
+
+
+def test_a_url_has_no_revisions(imported: Place) -> None:
+    assert "no revisions" in run("update", "x", "--rev", "v1", code=2).err
+
+
+def test_a_folder_reads_only_what_it_does_not_know(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a").write_bytes(b"a")
+    run("import-url", "../data")
+    assert states(run("update", "--json").json["targets"]) == {"data": "unchanged"}
+    (tmp_path / "data/b").write_bytes(b"b")
+    (tmp_path / "data/a").unlink()
+    assert states(run("update", "--json").json["targets"]) == {"data": "updated"}
+    assert sorted(place.data("data")) == ["b"]
+
+
+# ------------------------------------------------------------------------------ what strangers write
+
+
+@pytest.mark.parametrize(
+    "url", ["http://192.0.2.1/x", "file:///etc/passwd", "/etc/passwd", "https://ann:secret@192.0.2.1/x", "memory://x"]
+)
+def test_a_place_nobody_here_agreed_to_is_not_contacted(imported: Place, url: str) -> None:
+    meta = imported / "x.meta"
+    lines = [f"  url: {url}" if line.startswith("  url:") else line for line in meta.read_text().split("\n")]
+    meta.write_text("\n".join(lines))
+    assert "import.allow" in run("update", code=7).err or "credential" in run("update", code=7).err
+    assert (imported / "x").read_bytes() == b"one"
+
+
+def test_a_folder_is_followed_in_the_clone_that_imported_it_and_no_other(
+    place: Place, tmp_path: Path, clone: Callable[..., Place]
+) -> None:
+    (tmp_path / "x").write_bytes(b"one")
+    run("import-url", "../x")
+    place.save()
+    place.push()
+    (tmp_path / "x").write_bytes(b"two, longer")
+    other = clone()
+    other.pull()
+    assert "not contacted" in run("update", cwd=other.root, code=7).err
+    run("config", "--local", "--add", "import.allow", "../x", cwd=other.root)
+    run("update", cwd=other.root)
+    assert (other / "x").read_bytes() == b"two, longer"
+
+
+def test_a_login_is_kept_for_this_clone_alone(place: Place, web: Web, clone: Callable[..., Place]) -> None:
+    login = "Basic " + base64.b64encode(b"ann:secret").decode()
+    web.pages["/x"] = Page(b"one", etag='"1"', login=login)
+    run("import-url", f"{web.url.replace('http://', 'http://ann:secret@')}/x")
+    web.pages["/x"] = Page(b"two", etag='"2"', login=login)
+    run("update")
+    assert (place / "x").read_bytes() == b"two"
+    place.save()
+    place.push()
+    other = clone()
+    assert "refused access" in run("update", cwd=other.root, code=6).err
+    for path in (*place.root.rglob("*.meta"), place / ".dvc-like/config"):
+        assert b"secret" not in path.read_bytes()
+
+
+def test_a_redirect_of_a_tracked_source_to_plain_http(
+    place: Place, web: Web, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", certificate.bundle)
+    web.pages["/y"] = Page(b"evil", etag='"2"')
+    with Web(certificate) as safe:
+        safe.pages["/x"] = Page(b"one", etag='"1"')
+        run("import-url", f"{safe.url}/x")
+        safe.pages["/x"] = Page(b"", redirect=f"{web.url}/y")
+        assert "from https to" in run("update", code=6).err
+    assert (place / "x").read_bytes() == b"one"
+    assert web.asked == []
