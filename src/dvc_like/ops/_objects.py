@@ -11,6 +11,7 @@ import errno
 import io
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterable
 from typing import IO, NamedTuple, TypeVar
 
@@ -18,10 +19,11 @@ from ..cache.writer import Writer
 from ..digest import Digest
 from ..errors import ConfigError, DataMissing, LockHeld
 from ..locks import lock
+from ..paths import show
 from ..progress import Progress
 from ..project import Project
 from ._closure import Need
-from ._opened import WHOLE_UP_TO, Held, LocalFile, RangedFile
+from ._opened import WHOLE_UP_TO, Held, HeldFile, LocalFile, RangedFile
 from ._remote_trees import read_trees
 from ._session import open_session
 from ._store import Store, open_store, remote_name
@@ -48,6 +50,7 @@ class Objects:
         self._project = project
         self._keep = keep
         self._stores: dict[str, Store] = {}
+        weakref.finalize(self, self._stack.close)  # a reader that is shared is closed by nobody
         self._trees: dict[Digest, bytes] = {}
 
     def close(self) -> None:
@@ -122,23 +125,29 @@ class Objects:
         opened = self.cache.open(digest)
         return None if opened is None else LocalFile(opened[0], opened[1], digest, path)
 
-    def open(self, need: Need, remote: str, *, verify: bool) -> io.RawIOBase | IO[bytes]:
+    def open(self, need: Need, remote: str, *, verify: bool) -> io.RawIOBase:
         """Open a file of the cache, or of a remote once it came.
 
         Without `verify` a big one is read from the remote in parts instead, see `RangedFile`. Raises `DataMissing`,
         `CorruptData`, or what the remote raises.
         """
-        found = self.cached(need.digest, need.path)
-        if found is not None:
-            return found
+        cached = self.cached(need.digest, need.path)
+        if cached is not None:
+            return cached
         if not verify and need.size > WHOLE_UP_TO:
             store = self._open_store(remote_name(self._project, None, remote))
             if not store.packs.find([need.ident]):
-                return RangedFile(need.digest, need.size, lambda *part: _part(store, need.key, *part), need.path)
-        held = self.bring([need], remote).get(need.digest) or self.cached(need.digest, need.path)
-        if held is None:
-            raise DataMissing(f"{need.path} went from the cache while it was read", hint="Try again.")
-        return held
+                return RangedFile(need.digest, need.size, lambda *part: self._part(store, need.key, *part), need.path)
+        held = self.bring([need], remote).get(need.digest)
+        found = HeldFile(held) if held is not None else self.cached(need.digest, need.path)
+        if found is None:
+            raise DataMissing(f"{show(need.path)} went from the cache while it was read", hint="Try again.")
+        return found
+
+    def _part(self, store: Store, key: str, start: int, length: int) -> bytes:
+        buffer = io.BytesIO()
+        store.backend.get(key, buffer, start=start, length=length)
+        return buffer.getvalue()
 
     def bring(self, needs: list[Need], remote: str) -> dict[Digest, IO[bytes]]:
         """Bring files that the cache lacks, few requests for many; return those that it cannot keep, to be read once.
@@ -196,9 +205,3 @@ class Listings(NamedTuple):
     def read_tree(self, digest: Digest, /) -> bytes | None:
         """See `Objects.tree`."""
         return self.objects.tree(digest, self.remote)
-
-
-def _part(store: Store, key: str, start: int, length: int) -> bytes:
-    buffer = io.BytesIO()
-    store.backend.get(key, buffer, start=start, length=length)
-    return buffer.getvalue()

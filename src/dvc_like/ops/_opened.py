@@ -125,6 +125,45 @@ class RangedFile(io.RawIOBase):
                 self.verified = True
 
 
+class HeldFile(io.RawIOBase):
+    """A file of this process, in memory or without a name, as `raw` of a reader: it was verified before."""
+
+    verified = True
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self._file = file
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Say that any part can be read."""
+        return True
+
+    def tell(self) -> int:
+        """Return the place of the next byte."""
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a place."""
+        return self._file.seek(offset, whence)
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read the next bytes."""
+        return self._file.readinto(buffer)  # type: ignore[attr-defined,no-any-return]
+
+    def readall(self) -> bytes:
+        """Read what is left."""
+        return self._file.read()
+
+    def close(self) -> None:
+        """Let it go."""
+        self._file.close()
+        super().close()
+
+
 class Held:
     """Takes objects that come from a remote as a `Writer` does, and keeps them only as long as somebody reads.
 

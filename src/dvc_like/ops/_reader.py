@@ -14,7 +14,7 @@ import posixpath
 import stat
 import threading
 from collections.abc import Iterable, Iterator
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from .. import git as gits
 from .. import paths
@@ -27,7 +27,7 @@ from ..progress import SILENT, Progress
 from ..project import Project
 from ._closure import Need
 from ._objects import Listings, Objects
-from ._opened import LocalFile
+from ._opened import HeldFile, LocalFile
 from ._sides import Item, Past, inside
 from ._tracked import Target, commit_of, enclosing, targets_at, walk
 from ._trees import root_entry
@@ -53,7 +53,8 @@ class Listed(NamedTuple):
 class Reader:
     """Reads the version of a commit, of the workspace's meta files (None), or one made up of some `targets`.
 
-    A context manager. Without `keep` nothing is put into the cache, without `fetch` no remote is asked for listings.
+    A context manager. Without `keep` nothing is put into the cache, without `fetch` no remote is asked for listings,
+    without `git` what Git tracks is not seen.
     """
 
     def __init__(
@@ -64,11 +65,12 @@ class Reader:
         targets: dict[RelPath, Target | None] | None = None,
         keep: bool = True,
         fetch: bool = True,
+        git: bool = True,
         progress: Progress = SILENT,
     ) -> None:
         self.project = project
         self.commit = commit
-        self._git = project.git if targets is None else None
+        self._git = project.git if git and targets is None else None
         self._targets = targets
         self._failures: list[DvcLikeError] = []
         self._keep, self._fetch, self._progress = keep, fetch, progress
@@ -273,15 +275,14 @@ class Reader:
 
     # ---------------------------------------------------------------- bytes
 
-    def open(self, one: Listed, *, verify: bool = True) -> IO[bytes]:
+    def open(self, one: Listed, *, verify: bool = True) -> io.BufferedReader:
         """Open a file that `find` or `listing` gave. All bytes are verified before any is handed out.
 
         Without `verify` an object of more than `WHOLE_UP_TO` bytes that is not on this machine is read from the remote
         in parts, which are not; the attribute `verified` of its `raw` says so. Raises `DataMissing`, `CorruptData`, or
         what the remote raises.
         """
-        raw = self._raw(one, verify=verify)
-        return io.BufferedReader(raw) if isinstance(raw, io.RawIOBase) else raw
+        return io.BufferedReader(self.raw(one, verify=verify))
 
     def read(self, one: Listed) -> bytes:
         """Return all bytes of a file; raises as `open` does."""
@@ -300,7 +301,8 @@ class Reader:
             if missing and self._keep:
                 self._objects.bring(missing, remote)
 
-    def _raw(self, one: Listed, *, verify: bool) -> io.RawIOBase | IO[bytes]:
+    def raw(self, one: Listed, *, verify: bool = True) -> io.RawIOBase:
+        """Open a file as `open` does, without a buffer."""
         if one.kind in (FOLDER, LINK):
             what = "folder" if one.kind == FOLDER else "link that Git tracks"
             raise UsageError(f"{show(one.path)} is a {what}, which cannot be read as a file")
@@ -310,13 +312,13 @@ class Reader:
         found = objects.cached(need.digest, one.path) or self._in_workspace(one)
         return found or objects.open(need, one.remote, verify=verify)
 
-    def _of_git(self, one: Listed) -> io.RawIOBase | IO[bytes]:
+    def _of_git(self, one: Listed) -> io.RawIOBase:
         """Open a file that Git tracks: as it is in the commit, or as it is now."""
         git = self._git
         assert git is not None
         if self.commit is not None:
             place = "/".join(part for part in (git.prefix, one.path) if part)
-            return io.BytesIO(git.run("cat-file", "blob", f"{self.commit}:{place}"))
+            return HeldFile(io.BytesIO(git.run("cat-file", "blob", f"{self.commit}:{place}")))
         opened = self._open_here(one.path)
         if opened is None:
             raise DataMissing(f"{show(one.path)} is not in the workspace", hint="`git checkout` brings it back.")
@@ -363,6 +365,12 @@ def _listed(item: Item, target: Target) -> Listed:
     return Listed(item.path, entry.kind, entry.size, entry.files, "dvc-like", value, target.meta.remote or "")
 
 
+def project_of(repo: Project | str | os.PathLike[str] | None, rev: str | None) -> tuple[Project, str | None]:
+    """Return the project that is meant and the commit of a revision; see `open_reader`."""
+    project = repo if isinstance(repo, Project) else Project.find(repo)
+    return project, commit_of(project, rev) if rev is not None else None
+
+
 @contextlib.contextmanager
 def open_reader(
     repo: Project | str | os.PathLike[str] | None = None,
@@ -376,8 +384,7 @@ def open_reader(
 
     `rev` is any revision of Git; None is what the workspace's meta files say.
     """
-    project = repo if isinstance(repo, Project) else Project.find(repo)
-    commit = commit_of(project, rev) if rev is not None else None
+    project, commit = project_of(repo, rev)
     with Reader(project, commit, keep=keep, fetch=fetch, progress=progress) as reader:
         yield reader
 
