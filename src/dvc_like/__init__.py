@@ -33,6 +33,8 @@ _PUBLIC = {
     "diff": "ops.diff",
     "log": "ops.log",
     "ls": "ops.ls",
+    "open": "ops.open",
+    "read": "ops.open",
     "du": "ops.du",
     "check_ignore": "ops.check_ignore",
     "verify": "ops.verify",
