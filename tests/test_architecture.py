@@ -47,6 +47,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "remote": LEAVES,
     "project": LEAVES | {"config", "git", *NOUNS},
     "ops": LEAVES | {"project", "config", "git", *NOUNS},
+    "integrations": LEAVES | {"ops", "project", "config", "git", *NOUNS},  # loaded by entry points alone
     "cli": frozenset({"ops", "project", "config", "progress", "errors", "paths", "_version"}),
     "testing": frozenset({"remote", "errors"}),
 }
@@ -307,7 +308,7 @@ def package_map(modules: Modules) -> Iterator[str]:
     first = (ast.get_docstring(modules[""].tree) or "").partition("\n")[0] if "" in modules else ""
     drawn = tuple(re.findall(r"\w+", match[0])) if (match := re.search(r"\w+(?: -> \w+)+", first)) else ()
     folders = {module.name for module in modules.values() if module.is_package and module.name == module.unit}
-    if drawn != NOUNS or set(drawn) != folders - {"ops", "cli", "testing"}:
+    if drawn != NOUNS or set(drawn) != folders - {"ops", "integrations", "cli", "testing"}:
         yield f"__init__.py: its first line draws {drawn}, the folders are {sorted(folders)}"
 
 

@@ -35,6 +35,8 @@ _PUBLIC = {
     "diff": "ops.diff",
     "log": "ops.log",
     "ls": "ops.ls",
+    "open": "ops.open",
+    "read": "ops.open",
     "du": "ops.du",
     "check_ignore": "ops.check_ignore",
     "get": "ops.get",

@@ -41,7 +41,7 @@ def pushed(full: Place) -> Place:
 
 
 def names(place: Place, path: str = "", **options: object) -> list[str]:
-    found = dvc_like.ls(place.project, str(place / path), **options)  # type: ignore[arg-type]
+    found = dvc_like.ls(str(place / path), repo=place.project, **options)  # type: ignore[arg-type]
     return [one.path + ("/" if one.kind == "d" else "") for one in found]
 
 
@@ -99,7 +99,7 @@ def test_sizes_hashes_and_kinds(full: Place, cli: InProcess) -> None:
 
 def test_nothing_need_be_checked_out(copy: Place, cli: InProcess) -> None:
     with pytest.raises(DataMissing):
-        names(copy, "sets/data")
+        names(copy, "sets/data", fetch=False)
     assert "sets/" in names(copy)
     done = cli("ls", "sets/data", "--rev", "v1", code=4)
     assert "dvc-like fetch --rev v1 sets/data" in done.err
@@ -259,7 +259,7 @@ def test_one_entry_is_found_by_its_whole_name(place: Place, cli: InProcess) -> N
     place.write({"data/link": ("link", False, "ab")})
     place.add("data")
     for name in ("a", "b", "ba", "tree 1", "link"):
-        (one,) = dvc_like.ls(place.project, place / f"data/{name}")
+        (one,) = dvc_like.ls(f"data/{name}", repo=place.root)
         assert one.path == f"data/{name}"
     for name in ("t", "txt", "1", "dvc-like tree", "f"):
         cli("ls", f"data/{name}", code=2)

@@ -8,7 +8,8 @@ import re
 import click
 
 from ..errors import DvcLikeError, UsageError, gathered
-from ..ops.ls import Listed, ls
+from ..ops._reader import Listed
+from ..ops.ls import ls
 from ..paths import show
 from ..project import Project
 from .command import command as make_command
@@ -52,13 +53,21 @@ def command(
     """
     project, path = _place(places)
     wrong: list[DvcLikeError] = []
+    top = project.relative(path)
     found = ls(
-        project, path, rev=rev, recursive=recursive, dvc_only=dvc_only, failures=wrong, progress=console.progress
+        top,
+        rev=rev,
+        repo=project,
+        recursive=recursive,
+        dvc_only=dvc_only,
+        fetch=False,
+        failures=wrong,
+        progress=console.progress,
     )
     if console.json and (found or not wrong):
         console.document("ls", {"root": project.root, "paths": [_as_json(one) for one in found]})
     elif found and not console.quiet:
-        _print(console, found, project.relative(path), size=size, show_hash=show_hash)
+        _print(console, found, top, size=size, show_hash=show_hash)
     if wrong:
         raise gathered(wrong)
 

@@ -19,6 +19,7 @@ from ..project import Project
 from ..remote import refs
 from ..remote.refs import Ref, Root
 from ..remote.seen import Seen
+from ._artifacts import artifacts
 from ._session import Session
 from ._store import Store
 from ._tracked import Selection, Target, at_revisions, walk
@@ -50,7 +51,7 @@ def publish(session: Session, store: Store, seen: Seen, without: set[Digest]) ->
 
 
 def _workspaces(session: Session) -> list[Target]:
-    """Return the targets of all worktrees: they share a ref, and none may drop what another one needs."""
+    """Return the targets of all worktrees, which share a ref: none may drop what another needs. So with artifacts."""
     project = session.project
     found = list(walk(session.root, failures=[]))
     tops = [] if project.git is None else [os.path.join(top, project.git.prefix) for top in project.git.worktrees()]
@@ -58,7 +59,7 @@ def _workspaces(session: Session) -> list[Target]:
         if os.path.isdir(folder) and not os.path.samefile(folder, project.root):
             with Dir.open_root(folder) as root:
                 found += walk(root, failures=[])
-    return found
+    return found + [one.target for one in artifacts(project, [])]
 
 
 def clone_name(project: Project) -> str:

@@ -21,7 +21,7 @@ from ..workspace.scan import Folder, file_kind, read_content
 from ._look import look
 from ._session import Session
 from ._tracked import Target
-from ._trees import Measure, load_entry, load_one, root_entry
+from ._trees import Measure, Trees, load_entry, load_one, root_entry
 
 _SPOILT = int.from_bytes(NO_SIGNATURE[:8], "little")
 
@@ -44,7 +44,7 @@ class Past:
     """A folder of a dataset as its tree says; raises as `load_entry` does."""
 
     def __init__(
-        self, cache: Cache, path: RelPath, entry: Entry, depth: int = 0, measure: Measure | None = None
+        self, cache: Trees, path: RelPath, entry: Entry, depth: int = 0, measure: Measure | None = None
     ) -> None:
         self._cache = cache
         self._path = path

@@ -78,7 +78,7 @@ def root_entry(path: str, meta: Meta) -> Entry:
     return Entry(name, FOLDER, meta.size, meta.digest, meta.files)
 
 
-def load_entry(cache: Cache, entry: Entry, path: str, depth: int) -> list[Entry]:
+def load_entry(cache: Trees, entry: Entry, path: str, depth: int) -> list[Entry]:
     """Return what the tree of a folder entry lists; its totals must be what the entry says."""
     entries = load(cache, entry.digest, path, depth)
     check_totals(entries, entry.size, entry.files, path)
@@ -149,7 +149,7 @@ class Measure:
     counted, each listing once, when a walk comes upon equal listings more often than upon new ones.
     """
 
-    def __init__(self, cache: Cache, path: RelPath, entry: Entry | None) -> None:
+    def __init__(self, cache: Trees, path: RelPath, entry: Entry | None) -> None:
         self._cache = cache
         self._path = path
         self._entry = entry

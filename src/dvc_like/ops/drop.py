@@ -24,6 +24,7 @@ from ..project import Project
 from ..remote.seen import Seen
 from ..workspace.index import Present, make_row
 from ..workspace.scan import Folder
+from ._artifacts import artifacts
 from ._choose import choose
 from ._closure import Need, TreeNeed, close_over, refuse_unknown
 from ._guard import Guard
@@ -177,7 +178,7 @@ def _free_to_go(
 
 
 def _needed_elsewhere(session: Session, wanted: list[Wanted]) -> set[Digest]:
-    """Return the files of other targets, of the rest of these, and of other worktrees."""
+    """Return the files of other targets, of the rest of these, of other worktrees, and all artifacts."""
     project = session.project
     asked = {one.target.path: [] for one in wanted}  # type: dict[RelPath, list[Wanted]]
     for one in wanted:
@@ -196,6 +197,7 @@ def _needed_elsewhere(session: Session, wanted: list[Wanted]) -> set[Digest]:
                     below = files_below(session, target.path, root_entry(target.path, target.meta))
                     rest = (entry for path, entry in below if not any(one.asks(path) for one in wishes))
                     found.update(entry.digest for entry in rest if entry.kind != LINK)
+    others += artifacts(project)
     return found | set(close_over(others, lambda level: _load(session, level)).files)
 
 

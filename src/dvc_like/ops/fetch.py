@@ -10,11 +10,12 @@ import errno
 import io
 import os
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ..cache.writer import Writer
-from ..digest import tree_ident
+from ..digest import Digest, tree_ident
 from ..errors import CorruptData, DataMissing, DvcLikeError, RemoteNotFound, gathered
 from ..meta.tree import MAX_SIZE
 from ..paths import RelPath, show
@@ -24,7 +25,7 @@ from ..remote.base import Info, Sink
 from ..remote.packs import zip_key
 from ..remote.seen import Seen
 from ._choose import choose, unmatched
-from ._closure import Closure, Need, TreeNeed, close_over, load_need, refuse_unknown
+from ._closure import Need, TreeNeed, close_over, load_need, refuse_unknown
 from ._packed import Take, read_packed
 from ._session import Session, open_session
 from ._store import Store, open_store, remote_name
@@ -84,18 +85,47 @@ def fetch_in(
         name = remote_name(session.project, remote, one.target.meta.remote)
         groups.setdefault(name, []).append(one)
     for name, group in groups.items():
-        _Fetcher(session, name, jobs, done, only).run(group)
+        Fetcher(session, name, jobs, done, only).run(group)
     return done
 
 
-class _Fetcher:
-    """Fetches from one remote, which is opened only when something is missing.
+class Into(Protocol):
+    """Where objects are put that came and are what their names say: a `Writer`, or what keeps nothing."""
+
+    def put_bytes(self, data: bytes, expected: Digest) -> None:
+        """Take a whole file; raise `CorruptData` when its bytes are not those of `expected`."""
+
+    def receive(self, expected: Digest, size: int) -> Arriving:
+        """Return a sink for one file."""
+
+
+class Arriving(Sink, Protocol):
+    """One file on its way: its bytes from `start` on are written, then it is accepted or rejected."""
+
+    start: int
+
+    def accept(self) -> None:
+        """Keep it; raise `CorruptData` when its bytes are not those of its name."""
+
+    def reject(self) -> None:
+        """Give it up."""
+
+
+class Fetcher:
+    """Fetches from one remote, which is opened only when something is missing; a `store` that is open is left open.
 
     An object is looked for in the packs first, in another pack where one is damaged, then under its own key.
     """
 
     def __init__(
-        self, session: Session, name: str, jobs: int | None, done: Fetched, only: Container[str] | None = None
+        self,
+        session: Session,
+        name: str,
+        jobs: int | None,
+        done: Fetched,
+        only: Container[str] | None = None,
+        *,
+        store: Store | None = None,
     ) -> None:
         self._session = session
         self._name = name
@@ -103,14 +133,15 @@ class _Fetcher:
         self._done = done
         self._only = only
         self._stack = contextlib.ExitStack()
-        self._store: Store | None = None
+        self._store = store
         self._verified: list[tuple[str, Info]] = []  # what the store says of keys that were read whole and are sound
 
     def run(self, wanted: list[Wanted]) -> None:
+        """Bring all that is wanted into the cache."""
         with self._stack, self._session.progress.task("fetching") as task, self._session.writer() as writer:
             closure = close_over(wanted, lambda level: self._load(level, writer))
             self._done.unknown += refuse_unknown(closure)
-            self._bring(closure, writer, task)
+            self.bring(closure.files.values(), writer, task)
             self._remember()
 
     def _open(self) -> Store:
@@ -175,8 +206,9 @@ class _Fetcher:
 
     # ---------------------------------------------------------------- files
 
-    def _bring(self, closure: Closure, writer: Writer, task: Task) -> None:
-        asked = [need for need in closure.files.values() if self._may_get(need)]
+    def bring(self, needs: Iterable[Need], into: Into, task: Task) -> None:
+        """Bring the files that the cache lacks; what could not be had is in the result."""
+        asked = [need for need in needs if self._may_get(need)]
         missing = {need.ident: need for need in asked if not self._session.cache.is_sound(need.digest)}
         self._done.present += len(asked) - len(missing)
         if not missing:
@@ -185,13 +217,13 @@ class _Fetcher:
         task.expect(files=len(missing), size=sum(need.size for need in missing.values()))
 
         def take(ident: bytes, data: bytes) -> None:
-            writer.put_bytes(data, missing[ident].digest)
+            into.put_bytes(data, missing[ident].digest)
             task.advance(files=1, size=len(data))
 
         left = self._from_packs(store, {ident: need.size for ident, need in missing.items()}, take)
         rest = [missing[ident] for ident in left]
         at_once = 32 if store.is_near else 1
-        outcome = store.transfer(rest, lambda need: self._get_file(store, need, writer, task), at_once=at_once)
+        outcome = store.transfer(rest, lambda need: self._get_file(store, need, into, task), at_once=at_once)
         for need, error in outcome.failures:
             self._fail(need.path, left[need.ident], error, "its object is")
         self._done.untried += len(outcome.untried)
@@ -199,9 +231,9 @@ class _Fetcher:
         lost = sum(need.size for need, _ in outcome.failures) + sum(need.size for need in outcome.untried)
         self._done.size += sum(need.size for need in missing.values()) - lost
 
-    def _get_file(self, store: Store, need: Need, writer: Writer, task: Task) -> None:
+    def _get_file(self, store: Store, need: Need, into: Into, task: Task) -> None:
         looked = store.backend.stat([need.key]) if store.is_near else {}
-        while not _receive(store, need, writer, task):
+        while not _receive(store, need, into, task):
             pass
         self._verified += looked.items()
         task.advance(files=1)
@@ -271,9 +303,9 @@ class _Counting:
         return self._sink.write(data)
 
 
-def _receive(store: Store, need: Need, writer: Writer, task: Task) -> bool:
+def _receive(store: Store, need: Need, into: Into, task: Task) -> bool:
     """Bring one object; False when what an earlier run left of it was wrong, and is now gone."""
-    incoming = writer.receive(need.digest, need.size)
+    incoming = into.receive(need.digest, need.size)
     task.advance(size=incoming.start)
     try:
         if incoming.start < need.size or not need.size:

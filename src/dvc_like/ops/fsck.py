@@ -11,11 +11,13 @@ import random
 from dataclasses import dataclass, field
 
 from ..cache.store import Cache, Object
+from ..digest import file_key
 from ..errors import CorruptData, DvcLikeError, gathered
 from ..fsutil import READ_USER
 from ..paths import parent, show
 from ..progress import SILENT, Progress
 from ..project import Project
+from ._artifacts import artifacts
 from ._closure import Closure, TreeNeed, close_over, load_need
 from ._fsck_remote import RemoteChecked, check_remote
 from ._session import Session, open_session
@@ -53,10 +55,11 @@ def fsck(
     """
     failures: list[DvcLikeError] = []
     with open_session(project, progress, worktree=repair, cache="exclusive" if repair else "shared") as session:
-        wanted = select(project, session.root, (), failures)
+        kept = artifacts(project, failures)
+        wanted = select(project, session.root, (), failures) + kept
         done = Checked()
         bad = _check_objects(session, done, read_data)
-        here = session.index.keys()
+        here = session.index.keys() | {file_key(one.target.meta.digest) for one in kept}
         closure, absent = _look_for_missing(session, wanted)
         lost = absent & here
         names = _names(closure)
@@ -93,7 +96,7 @@ def fsck_remote(
     """
     failures: list[DvcLikeError] = []
     with open_session(project, progress, cache="shared") as session:
-        wanted = select(project, session.root, (), failures)
+        wanted = select(project, session.root, (), failures) + artifacts(project, failures)
         name = remote_name(project, remote)
         try:
             with open_store(project, name, jobs=None, create=repair, progress=progress) as store:

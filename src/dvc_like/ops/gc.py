@@ -21,6 +21,7 @@ from ..meta.tree import parse
 from ..paths import RelPath, show, typed
 from ..progress import SILENT, Progress
 from ..project import FOLDER, Project
+from ._artifacts import artifacts
 from ._closure import TreeNeed, close_over
 from ._cloud import CloudCollected, CloudCollector
 from ._journal import recorded
@@ -153,7 +154,7 @@ def undo(project: Project, *, progress: Progress = SILENT) -> int:
 
 
 def _roots(session: Session, selection: Selection) -> list[Wanted]:
-    """Return all targets that are kept: those of every worktree, and of the revisions asked for."""
+    """Return all that is kept: the targets of every worktree and of the revisions asked for, and the artifacts."""
     wanted: list[Wanted] = []
     failures: list[DvcLikeError] = []
     project = session.project
@@ -167,6 +168,7 @@ def _roots(session: Session, selection: Selection) -> list[Wanted]:
         if os.path.isdir(folder):
             with Dir.open_root(folder) as root:
                 wanted += [Wanted(target, target.path) for target in walk(root, failures=failures)]
+    wanted += artifacts(project, failures)
     if failures:
         first = gathered(failures)
         message = f"gc stopped, nothing was touched: {first.message}"

@@ -14,6 +14,7 @@ from ..paths import show
 from ..progress import SILENT, Progress
 from ..project import Project
 from ..remote.seen import Seen
+from ._artifacts import artifacts
 from ._choose import choose
 from ._refs import publish
 from ._repack import replace_damaged
@@ -55,6 +56,8 @@ def push(
     wrong: list[DvcLikeError] = []
     with open_session(project, progress, cache="shared") as session:
         wanted = choose(session, selection, wrong, by_default=False)
+        if not selection.targets and not selection.profile:
+            wanted += artifacts(project, wrong)
         if not wanted and not wrong:
             remote_name(project, remote)  # so that a missing remote is told even where nothing is tracked
         return push_in(session, wanted, wrong, remote=remote, jobs=jobs)

@@ -96,7 +96,8 @@ def status(
 ) -> list[TargetStatus]:
     """Compare targets (default: all) of the workspace with their meta files, with `cloud` (or a `remote`) also there.
 
-    `glob` and `profile` are as in `Selection`; what a profile leaves out and is not here is no difference.
+    `glob` and `profile` are as in `Selection`; what a profile leaves out and is not here is no difference. Of artifacts
+    (see `_artifacts`) those follow that a remote that was asked lacks, unless targets or a profile are named.
 
     What cannot be read is added to `failures`; when that is None it is raised once all has been looked at.
     """
@@ -105,10 +106,17 @@ def status(
         wanted = choose(session, Selection(targets, glob=glob, profile=profile), wrong)
         found = [compare(session, one) for one in wanted]
         if cloud or remote is not None:
+            from ._artifacts import artifacts
             from ._on_remote import on_remotes  # a third of what a plain `status` loads
 
-            there = on_remotes(session, wanted, remote)
-            found = [one._replace(remote=what) for one, what in zip(found, there, strict=True)]
+            kept = [] if targets or profile else artifacts(project, wrong)
+            there = on_remotes(session, [*wanted, *kept], remote)
+            found = [one._replace(remote=what) for one, what in zip(found, there, strict=False)]
+            found += [
+                TargetStatus(one.target, (), is_cached(session.cache, one.target), remote=what)
+                for one, what in zip(kept, there[len(wanted) :], strict=True)
+                if not what.whole
+            ]
     wrong += [one.problem for one in found if one.problem is not None]
     if wrong and failures is None:
         raise gathered(wrong)

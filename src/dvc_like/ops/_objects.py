@@ -1,0 +1,207 @@
+"""Objects by their digest, wherever they are: in the cache, else on a remote, verified on the way.
+
+Owns the stores that stay open between two readings, and what becomes of bytes that came: kept in the cache where that
+can be, else only as long as somebody reads. Knows digests; whose they are is told by `_reader`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+from typing import IO, NamedTuple, TypeVar
+
+from ..cache.writer import Writer
+from ..digest import Digest
+from ..errors import ConfigError, DataMissing, LockHeld
+from ..locks import lock
+from ..paths import show
+from ..progress import Progress
+from ..project import Project
+from ._closure import Need
+from ._opened import WHOLE_UP_TO, Held, HeldFile, LocalFile, RangedFile
+from ._remote_trees import read_trees
+from ._session import open_session
+from ._store import Store, open_store, remote_name
+from ._transfer import as_error
+from .fetch import Fetched, Fetcher, Into
+
+_MEMORY = 64 << 20  # bytes of listings that are remembered
+_CANNOT_KEEP = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+Result = TypeVar("Result")
+
+
+class Objects:
+    """The objects of one project as open files. Safe to share between threads, not between processes.
+
+    Without `keep` nothing that comes from a remote is put into the cache.
+    """
+
+    def __init__(self, project: Project, *, keep: bool, progress: Progress) -> None:
+        self._stack = contextlib.ExitStack()
+        self.session = self._stack.enter_context(open_session(project, progress))
+        self.root, self.cache, self.index = self.session.root, self.session.cache, self.session.index
+        self.mutex = threading.Lock()
+        self._project = project
+        self._keep = keep
+        self._stores: dict[str, Store] = {}
+        weakref.finalize(self, self._stack.close)  # a reader that is shared is closed by nobody
+        self._trees: dict[Digest, bytes] = {}
+
+    def close(self) -> None:
+        """Give back what is open; files that are being read stay readable where they lie on this machine."""
+        self._stack.close()
+
+    # ---------------------------------------------------------------- remotes
+
+    def _open_store(self, name: str, old: Store | None = None) -> Store:
+        """Return a remote that is open and was looked at: another than `old`, which others may still read from."""
+        with self.mutex:
+            store = self._stores.get(name)
+            if store is None or store is old:
+                opened = open_store(self._project, name, jobs=None, create=False, progress=self.session.progress)
+                store = self._stack.enter_context(opened)
+                store.look()
+                self._stores[name] = store
+            return store
+
+    def ask(self, remote: str, work: Callable[[Store], Result], lacks: Callable[[Result], bool]) -> Result:
+        """Do some work with a remote (empty: the default one); again if it lacks something and may have it by now."""
+        name = remote_name(self._project, None, remote)
+        known = self._stores.get(name)
+        store = self._open_store(name)
+        result = work(store)
+        return work(self._open_store(name, known)) if store is known and lacks(result) else result
+
+    # ---------------------------------------------------------------- trees
+
+    def tree(self, digest: Digest, remote: str) -> bytes | None:
+        """Return the bytes of a tree, verified; None when it is nowhere. Raises what the remote raises."""
+        self.load_trees([digest], remote)
+        return self._trees.get(digest)
+
+    def load_trees(self, wanted: Iterable[Digest], remote: str) -> None:
+        """Remember trees, so that those of one level cost few requests; what cannot be had is left out."""
+        missing = []
+        for digest in wanted:
+            if digest not in self._trees:
+                data = self.cache.read_tree(digest)
+                missing += [digest] if data is None else []
+                self._remember({digest: data} if data is not None else {})
+        if not missing:
+            return
+        try:
+            found = self.ask(
+                remote, lambda store: read_trees(self.cache, store, missing), lambda found: len(found) < len(missing)
+            )
+        except ConfigError:
+            return  # no remote: whoever needs them says so
+        sound = {digest: data for digest, data in found.items() if isinstance(data, bytes)}
+        self._remember(sound)
+        with contextlib.ExitStack() as stack:
+            into = self._into(stack, ())
+            if isinstance(into, Writer):
+                for digest, data in sound.items():
+                    into.put_tree(data, digest)
+        for error in found.values():
+            if not isinstance(error, bytes):
+                raise error
+
+    def _remember(self, trees: dict[Digest, bytes]) -> None:
+        with self.mutex:
+            if sum(map(len, self._trees.values())) > _MEMORY:
+                self._trees = {}
+            self._trees.update(trees)
+
+    # ---------------------------------------------------------------- files
+
+    def cached(self, digest: Digest, path: str) -> LocalFile | None:
+        """Open a file that is in the cache and sound."""
+        opened = self.cache.open(digest)
+        return None if opened is None else LocalFile(opened[0], opened[1], digest, path)
+
+    def open(self, need: Need, remote: str, *, verify: bool) -> io.RawIOBase:
+        """Open a file of the cache, or of a remote once it came.
+
+        Without `verify` a big one is read from the remote in parts instead, see `RangedFile`. Raises `DataMissing`,
+        `CorruptData`, or what the remote raises.
+        """
+        cached = self.cached(need.digest, need.path)
+        if cached is not None:
+            return cached
+        if not verify and need.size > WHOLE_UP_TO:
+            store = self._open_store(remote_name(self._project, None, remote))
+            if not store.packs.find([need.ident]):
+                return RangedFile(need.digest, need.size, lambda *part: self._part(store, need.key, *part), need.path)
+        held = self.bring([need], remote).get(need.digest)
+        found = HeldFile(held) if held is not None else self.cached(need.digest, need.path)
+        if found is None:
+            raise DataMissing(f"{show(need.path)} went from the cache while it was read", hint="Try again.")
+        return found
+
+    def _part(self, store: Store, key: str, start: int, length: int) -> bytes:
+        buffer = io.BytesIO()
+        store.backend.get(key, buffer, start=start, length=length)
+        return buffer.getvalue()
+
+    def bring(self, needs: list[Need], remote: str) -> dict[Digest, IO[bytes]]:
+        """Bring files that the cache lacks, few requests for many; return those that it cannot keep, to be read once.
+
+        All that can be had is brought; then `DvcLikeError` says what could not.
+        """
+        held, done = self.ask(
+            remote,
+            lambda store: self._bring(needs, store),
+            lambda result: any(isinstance(error, DataMissing) for _, error in result[1].failures),
+        )
+        if done.failures or done.untried:
+            raise as_error("reading", done.failures, done.objects, done.untried)
+        return held
+
+    def _bring(self, needs: list[Need], store: Store) -> tuple[dict[Digest, IO[bytes]], Fetched]:
+        for keep in (self._keep, False):
+            done = Fetched()
+            fetcher = Fetcher(self.session, store.name, None, done, store=store)
+            try:
+                with contextlib.ExitStack() as stack, self.session.progress.task("reading") as task:
+                    into = self._into(stack, needs) if keep else Held()
+                    fetcher.bring(needs, into, task)
+                return (into.files if isinstance(into, Held) else {}), done
+            except OSError as error:
+                if not keep or error.errno not in _CANNOT_KEEP:
+                    raise
+        raise AssertionError
+
+    def _into(self, stack: contextlib.ExitStack, needs: Iterable[Need]) -> Into:
+        """Return where to put objects: the cache, if it can be written and no gc holds it for long."""
+        if not self._keep:
+            return Held()
+        project = self._project
+        try:
+            os.makedirs(project.cache_dir, exist_ok=True)
+            gc = lock(os.path.join(project.cache_dir, "lock"), shared=True, timeout=project.lock_timeout)
+            stack.enter_context(gc)
+            for shard in sorted({need.digest.hex[:2] for need in needs if need.size > WHOLE_UP_TO}):
+                # Many that read parts of one big file at once, in threads or processes, want it to come once.
+                path = os.path.join(project.shared_tmp, f"reading-{shard}.lock")
+                with contextlib.suppress(LockHeld):
+                    stack.enter_context(lock(path, timeout=project.lock_timeout))
+            return stack.enter_context(self.session.writer())
+        except (OSError, LockHeld):
+            return Held()
+
+
+class Listings(NamedTuple):
+    """The trees of a target, from the cache or its remote."""
+
+    objects: Objects
+    remote: str
+
+    def read_tree(self, digest: Digest, /) -> bytes | None:
+        """See `Objects.tree`."""
+        return self.objects.tree(digest, self.remote)

@@ -1,0 +1,210 @@
+"""Objects as open files: one that lies on this machine, parts of one that lies on a remote, and one that nobody keeps.
+
+Owns that bytes are handed out only while they are what was verified, or that the file says they were not. Knows neither
+paths nor revisions; where bytes come from is told by whoever opens.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Callable
+from typing import IO, Any
+
+from .. import digest as digests
+from ..digest import Digest
+from ..errors import CorruptData
+from ..fsutil import CHUNK, signature
+from ..paths import show
+
+WHOLE_UP_TO = 8 << 20  # bytes of an object that is never read in parts: one request brings all of it, verified
+_FIRST, _MOST = 256 << 10, 8 << 20  # bytes asked for at once: the more, the longer somebody reads on
+
+
+class LocalFile(io.FileIO):
+    """A sound file of this machine; reading raises `CorruptData` once its bytes are others."""
+
+    verified = True
+
+    def __init__(self, fd: int, status: os.stat_result, digest: Digest, path: str) -> None:
+        """Take over the descriptor of a file that had this status when it was verified."""
+        super().__init__(fd)
+        self._seen = signature(status)
+        self._digest = digest
+        self._path = path
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        """Read the next bytes."""
+        count = super().readinto(buffer)
+        self._check()
+        return count
+
+    def readall(self) -> bytes:
+        """Read what is left."""
+        data = super().readall()
+        self._check()
+        return data
+
+    def _check(self) -> None:
+        """Look whether somebody writes to the file. One that was linked, renewed or replaced is what it was."""
+        fd = self.fileno()
+        status = os.fstat(fd)
+        if signature(status) == self._seen:
+            return
+        at = os.lseek(fd, 0, os.SEEK_CUR)
+        os.lseek(fd, 0, os.SEEK_SET)
+        state = digests.hasher(self._digest.algorithm)
+        while data := os.read(fd, CHUNK):
+            state.update(data)
+        os.lseek(fd, at, os.SEEK_SET)
+        if digests.finish(self._digest.algorithm, state) != self._digest:
+            raise CorruptData(
+                f"{show(self._path)} was changed while it was read", hint="Let nothing write to it meanwhile."
+            )
+        self._seen = signature(status)
+
+
+class RangedFile(io.RawIOBase):
+    """A big object of a remote, read in parts that nobody can verify one by one.
+
+    `verified` turns True when all of it was read from the first byte to the last and was what it is called; when it
+    was not, the last read raises `CorruptData`. `fetch(start, length)` gets bytes.
+    """
+
+    def __init__(self, digest: Digest, size: int, fetch: Callable[[int, int], bytes], path: str) -> None:
+        super().__init__()
+        self.verified = False
+        self._digest, self._size, self._fetch, self._path = digest, size, fetch, path
+        self._at = 0
+        self._held, self._start = b"", 0
+        self._window = _FIRST // 2
+        self._hash, self._hashed = digests.hasher(digest.algorithm), 0
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Say that any part can be read."""
+        return True
+
+    def tell(self) -> int:
+        """Return the place of the next byte."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a place."""
+        self._at = max(0, offset + (0, self._at, self._size)[whence])
+        return self._at
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read the next bytes."""
+        if self._at >= self._size or not len(buffer):
+            return 0
+        end = self._start + len(self._held)
+        if not self._start <= self._at < end:
+            self._window = min(self._window * 2, _MOST) if self._at == end else _FIRST
+            self._hold(min(max(len(buffer), self._window), self._size - self._at))
+        piece = self._held[self._at - self._start :][: len(buffer)]
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
+    def _hold(self, length: int) -> None:
+        held = self._fetch(self._at, length)
+        if len(held) != length:
+            raise CorruptData(f"{show(self._path)} is shorter on the remote than it may be")
+        self._held, self._start = held, self._at
+        if self._start == self._hashed:
+            self._hash.update(held)
+            self._hashed += length
+            if self._hashed == self._size:
+                if digests.finish(self._digest.algorithm, self._hash) != self._digest:
+                    raise CorruptData(f"the bytes of {show(self._path)} on the remote are not what their name says")
+                self.verified = True
+
+
+class HeldFile(io.RawIOBase):
+    """A file of this process, in memory or without a name, as `raw` of a reader: it was verified before."""
+
+    verified = True
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self._file = file
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Say that any part can be read."""
+        return True
+
+    def tell(self) -> int:
+        """Return the place of the next byte."""
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a place."""
+        return self._file.seek(offset, whence)
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read the next bytes."""
+        return self._file.readinto(buffer)  # type: ignore[attr-defined,no-any-return]
+
+    def readall(self) -> bytes:
+        """Read what is left."""
+        return self._file.read()
+
+    def close(self) -> None:
+        """Let it go."""
+        self._file.close()
+        super().close()
+
+
+class Held:
+    """Takes objects that come from a remote as a `Writer` does, and keeps them only as long as somebody reads.
+
+    Small ones are in memory, others in a file of the system's temporary folder that has no name.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[Digest, IO[bytes]] = {}
+
+    def put_bytes(self, data: bytes, expected: Digest) -> None:
+        """Take a whole file; raise `CorruptData` when its bytes are not those of `expected`."""
+        if digests.of_bytes(expected.algorithm, data) != expected:
+            raise CorruptData("its bytes are not what its name says")
+        self.files[expected] = io.BytesIO(data)
+
+    def receive(self, expected: Digest, size: int) -> _Arriving:
+        """Return a sink for one file."""
+        return _Arriving(self.files, expected, size)
+
+
+class _Arriving:
+    start = 0
+
+    def __init__(self, files: dict[Digest, IO[bytes]], expected: Digest, size: int) -> None:
+        self._files, self._expected, self._left = files, expected, size
+        self._hash = digests.hasher(expected.algorithm)
+        self._file: IO[bytes] = io.BytesIO() if size <= WHOLE_UP_TO else tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever reads it
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        self._left -= len(data)
+        if self._left < 0:
+            raise CorruptData("it is longer than it may be")
+        self._hash.update(data)
+        return self._file.write(data)
+
+    def accept(self) -> None:
+        if self._left or digests.finish(self._expected.algorithm, self._hash) != self._expected:
+            raise CorruptData("its bytes are not what its name says")
+        self._file.seek(0)
+        self._files[self._expected] = self._file
+
+    def reject(self) -> None:
+        if self._files.get(self._expected) is not self._file:
+            self._file.close()
