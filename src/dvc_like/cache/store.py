@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from .. import digest as digests
 from ..digest import HEX_LENGTH, Digest, file_key, tree_key
-from ..errors import CorruptData, UnsafePath
+from ..errors import CorruptData, DvcLikeError, UnsafePath, named
 from ..fsutil import CHUNK, READ_USER, Dir, is_temp, read_all, signature
 from .trust import Trust
 
@@ -118,9 +118,9 @@ class Cache:
             if fingerprint is not None and signature(os.fstat(fd)) == signature(status):
                 self.trust.set(digest, signature(status), fingerprint)
                 return fd, status, fingerprint
-        except BaseException:
+        except BaseException as error:
             os.close(fd)
-            raise
+            raise named(error, self.path(digest)) if isinstance(error, OSError) else error from None
         os.close(fd)
         self._put_aside(key, digest)
         return None
@@ -133,6 +133,8 @@ class Cache:
         fd, status, _ = opened
         try:
             return read_all(fd, status.st_size)
+        except OSError as error:
+            raise named(error, self.path(digest)) from None
         finally:
             os.close(fd)
 
@@ -157,9 +159,15 @@ class Cache:
                 if not self.revive(key):
                     return None
                 continue
-            except OSError:
-                return None  # a link or something else that is no object
-            status = os.fstat(fd)
+            except OSError as error:
+                if error.errno == errno.EIO:
+                    raise
+                return None  # a link or something else that is no object, or not for us to read
+            try:
+                status = os.fstat(fd)
+            except OSError as error:
+                os.close(fd)
+                raise named(error, f"{self.root}/{key}") from None
             if stat.S_ISREG(status.st_mode):
                 return fd, status
             os.close(fd)
@@ -175,6 +183,8 @@ class Cache:
         fd, status = opened
         try:
             data = read_all(fd, status.st_size)
+        except OSError as error:
+            raise named(error, f"{self.root}/{key}") from None
         finally:
             os.close(fd)
         if digests.of_bytes(digest.algorithm, data) == digest:
@@ -189,8 +199,13 @@ class Cache:
                 fd = self._open_below(key)
             except OSError:
                 continue
-            with open(fd, "rb") as file:
-                data = file.read() if stat.S_ISREG(os.fstat(fd).st_mode) else b""
+            try:
+                status = os.fstat(fd)
+                data = read_all(fd, status.st_size) if stat.S_ISREG(status.st_mode) else b""
+            except OSError as error:
+                raise named(error, f"{self.root}/{key}") from None
+            finally:
+                os.close(fd)
             if digests.of_bytes(digest.algorithm, data) == digest:
                 return data
         return None
@@ -217,7 +232,10 @@ class Cache:
 
     def _put_aside(self, key: str, digest: Digest) -> None:
         """Move a damaged object to ``bad/``: never delivered again, never deleted either."""
-        self.move(key, f"bad/{key.replace('/', '-')}.{os.getpid()}-{len(self.set_aside)}")
+        try:
+            self.move(key, f"bad/{key.replace('/', '-')}.{os.getpid()}-{len(self.set_aside)}")
+        except DvcLikeError as error:
+            raise CorruptData(f"{self.root}/{key} is damaged, and cannot be set aside: {error.message}") from None
         self.trust.drop(digest)
         self.set_aside.append(digest)
 
@@ -238,7 +256,7 @@ class Cache:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise CorruptData(f"cannot move {self.root}/{old} aside: {error.strerror}") from None
+            raise DvcLikeError(f"cannot move {self.root}/{old}: {error.strerror}") from None
         return True
 
     def close(self) -> None:
