@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "paths": frozenset({"errors"}),
     "progress": frozenset({"errors"}),
     "fsutil": frozenset({"errors"}),
-    "durable": frozenset({"fsutil"}),  # what to flush, and in which order
+    "durable": frozenset({"errors", "fsutil"}),  # what to flush, and in which order
     "homes": frozenset(),  # where the user's and the machine's own files lie
     "locks": frozenset({"errors"}),
     "statefile": frozenset(),  # the SQLite files that may be lost

@@ -10,6 +10,7 @@ import errno
 import os
 from collections.abc import Iterable
 
+from .errors import named
 from .fsutil import Dir, flush_filesystem
 
 FSYNC_UP_TO = 8  # so few are cheaper flushed one by one than with all that others wrote to the file system
@@ -17,15 +18,19 @@ FSYNC_UP_TO = 8  # so few are cheaper flushed one by one than with all that othe
 
 def everything_to_disk(top: Dir) -> None:
     """Put all of a folder's file system on disk; where folders cannot be opened (Windows) there is nothing to do."""
-    if top.fd is not None:
+    if top.fd is None:
+        return
+    try:
         flush_filesystem(top.fd)
+    except OSError as error:
+        raise named(error, top.path) from None
 
 
 def files_to_disk(top: Dir, names: Iterable[str]) -> None:
     """Put files or folders below `top` on disk."""
     names = tuple(names)
     if len(names) > FSYNC_UP_TO and top.fd is not None:
-        flush_filesystem(top.fd)
+        everything_to_disk(top)
         return
     for name in names:
         fd = top.open(name, os.O_RDONLY)
@@ -34,7 +39,7 @@ def files_to_disk(top: Dir, names: Iterable[str]) -> None:
         except OSError as error:
             # Windows wants a writable descriptor; some shares cannot flush a folder.
             if error.errno not in (errno.EBADF, errno.EINVAL):
-                raise
+                raise named(error, top.path) from None
         finally:
             os.close(fd)
 

@@ -165,3 +165,10 @@ def gathered(failures: list[DvcLikeError]) -> DvcLikeError:
     first = max(failures, key=lambda failure: failure.exit_code)
     others = tuple(line for other in failures if other is not first for line in (other.message, *other.details))
     return type(first)(first.message, hint=first.template, details=first.details + others)
+
+
+def named(error: OSError, path: str) -> OSError:
+    """Return an error of the system that says what it is about: a call that knows only a descriptor cannot tell."""
+    if error.filename is None:
+        error.filename = path
+    return error

@@ -19,7 +19,7 @@ from functools import cache
 from itertools import count
 from typing import Any
 
-from .errors import UnsafePath
+from .errors import UnsafePath, named
 
 TEMP_PREFIX = ".dvc-like-tmp-"
 CHUNK = 1 << 20  # bytes moved at once: more no longer fits the processor's cache and costs twice as much
@@ -182,11 +182,19 @@ class Dir:
 
     def status(self) -> os.stat_result:
         """Stat the folder itself."""
-        return os.fstat(self.fd) if self.fd is not None else os.stat(self.path)
+        try:
+            return os.fstat(self.fd) if self.fd is not None else os.stat(self.path)
+        except OSError as error:
+            raise named(error, self.path) from None
 
     def entries(self) -> Iterator[os.DirEntry[str]]:
         """List the folder."""
-        with os.scandir(self.fd if self.fd is not None else self.path) as listing:
+        try:
+            listing = os.scandir(self.fd if self.fd is not None else self.path)
+        except OSError as error:
+            error.filename = self.path
+            raise
+        with listing:
             yield from listing
 
     def rename(self, old: str, new: str, *, into: Dir | None = None) -> None:
@@ -261,7 +269,7 @@ class Dir:
         except OSError as error:
             where._discard(temp)
             if aside is None or error.errno != errno.EXDEV:
-                raise
+                raise named(error, f"{self.path}/{name}") from None
             self.write(name, data, mode=mode)
         except BaseException:
             where._discard(temp)
@@ -281,6 +289,8 @@ class Dir:
             if status.st_size > limit:
                 raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), f"{self.path}/{name}")
             return read_all(fd, status.st_size)
+        except OSError as error:
+            raise named(error, f"{self.path}/{name}") from None
         finally:
             os.close(fd)
 

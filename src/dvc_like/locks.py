@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from .errors import LockHeld
+from .errors import LockHeld, named
 
 _POSIX = os.name == "posix"
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -38,25 +38,33 @@ def lock(
     flags = os.O_RDWR | (os.O_CREAT if create else 0) | _NOFOLLOW | getattr(os, "O_CLOEXEC", 0)
     fd = os.open(path, flags, 0o666)
     try:
-        deadline = time.monotonic() + timeout
-        told = False
-        while not _try_lock(fd, shared=shared):
-            holder = os.pread(fd, 200, 0).decode(errors="replace") if _POSIX else ""
-            if time.monotonic() >= deadline:
-                raise LockHeld(
-                    f"another dvc-like works here{f' ({holder})' if holder else ''}",
-                    hint="Wait for it to end; `core.locktimeout` sets how many seconds are waited.",
-                )
-            if not told and waiting is not None:
-                waiting(holder)
-                told = True
-            time.sleep(0.02)
-        if note and not shared and _POSIX:
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"process {os.getpid()}".encode(), 0)
+        try:
+            _wait(fd, shared, timeout, waiting)
+            if note and not shared and _POSIX:
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, f"process {os.getpid()}".encode(), 0)
+        except OSError as error:
+            raise named(error, path) from None
         yield fd
     finally:
-        os.close(fd)
+        with contextlib.suppress(OSError):  # that its note did not reach the disk is nobody's concern
+            os.close(fd)
+
+
+def _wait(fd: int, shared: bool, timeout: float, waiting: Any) -> None:
+    deadline = time.monotonic() + timeout
+    told = False
+    while not _try_lock(fd, shared=shared):
+        holder = os.pread(fd, 200, 0).decode(errors="replace") if _POSIX else ""
+        if time.monotonic() >= deadline:
+            raise LockHeld(
+                f"another dvc-like works here{f' ({holder})' if holder else ''}",
+                hint="Wait for it to end; `core.locktimeout` sets how many seconds are waited.",
+            )
+        if not told and waiting is not None:
+            waiting(holder)
+            told = True
+        time.sleep(0.02)
 
 
 def is_same_file(fd: int, path: str) -> bool:

@@ -5,6 +5,7 @@ An object lies under its own key or in a pack: for most tests it must not matter
 
 from __future__ import annotations
 
+import itertools
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,19 +50,22 @@ def packed_in(store: Path) -> Iterator[Packed]:
 
 def contents_of(store: Path) -> dict[str, bytes]:
     """Return every object of a remote (or a cache) by its key."""
-    return {packed.key: packed.read() for packed in packed_in(store)} | {
-        key: path.read_bytes() for key, path in objects_in(store).items()
-    }
+    found = {}
+    for path, members in itertools.groupby(packed_in(store), lambda packed: packed.path):
+        with zipfile.ZipFile(path) as file:
+            found.update((packed.key, file.read(packed.name)) for packed in members)
+    return found | {key: path.read_bytes() for key, path in objects_in(store).items()}
 
 
-def unsound(store: Path) -> list[str]:
-    """Return the keys of objects whose bytes are not what their name says."""
-    return [key for key, data in contents_of(store).items() if key_of(data) != key.removesuffix(".tree")]
+def unsound(store: Path | dict[str, bytes]) -> list[str]:
+    """Return the keys of objects, in a store or read from one, whose bytes are not what their name says."""
+    there = store if isinstance(store, dict) else contents_of(store)
+    return [key for key, data in there.items() if key_of(data) != key.removesuffix(".tree")]
 
 
-def dangling(store: Path) -> list[str]:
+def dangling(store: Path | dict[str, bytes]) -> list[str]:
     """Return what trees of a store list and the store lacks: must be nothing, whatever happened."""
-    there = contents_of(store)
+    there = store if isinstance(store, dict) else contents_of(store)
     lost = []
     for key, data in there.items():
         if not key.endswith(".tree"):

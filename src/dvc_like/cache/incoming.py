@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 from .. import digest as digests
 from ..digest import Digest, file_key
-from ..errors import CorruptData, LockHeld
+from ..errors import CorruptData, LockHeld, named
 from ..fsutil import CHUNK, CREATE, READ, TEMP_PREFIX, write_all
 from ..locks import is_same_file, lock
 from .pump import Stored
@@ -109,7 +109,10 @@ class Incoming:
             raise CorruptData("it is longer than it may be")
         self._slow.update(data)
         self._fast.update(data)
-        write_all(self._fd, data)
+        try:
+            write_all(self._fd, data)
+        except OSError as error:
+            raise named(error, self._cache.root) from None
         self._done += len(data)
         return len(data)
 

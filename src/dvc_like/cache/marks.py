@@ -33,9 +33,8 @@ class Mark:
 
     def close(self) -> None:
         """Remove the mark; nothing that is named after it may be left."""
-        with contextlib.suppress(FileNotFoundError):
+        with self._held, contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
-        self._held.close()
 
 
 def sweep(root: str) -> None:

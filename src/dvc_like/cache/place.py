@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..digest import Digest
+from ..errors import named
 from ..fsutil import CREATE, Dir, clone, copy_bytes, signature, temp_name, write_all
 from .store import Cache
 from .writer import CLONE_FROM, SMALL
@@ -61,6 +62,10 @@ class Placer:
             return None
         fd, status, fingerprint = opened
         try:
+            if replace and not executable and self._types[0] == "hardlink":
+                here = folder.lstat(name) if folder.exists(name) else None
+                if here is not None and os.path.samestat(here, status):
+                    return Placed(here, fingerprint)  # a rename between two links to one file does nothing
             target = temp_name() if replace else name
             for kind in self._types:
                 if self._try(kind, folder, target, digest, fd, status, executable):
@@ -78,6 +83,8 @@ class Placer:
                 after = os.fstat(fd)
             self._renew(digest, status, after, fingerprint)
             return Placed(folder.lstat(name), fingerprint)
+        except OSError as error:
+            raise named(error, f"{folder.path}/{name}") from None
         finally:
             os.close(fd)
 

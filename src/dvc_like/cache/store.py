@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from .. import digest as digests
 from ..digest import HEX_LENGTH, Digest, file_key, tree_key
-from ..errors import CorruptData, UnsafePath
+from ..errors import CorruptData, DvcLikeError, UnsafePath, named
 from ..fsutil import CHUNK, READ_USER, Dir, is_temp, read_all, signature
 from .trust import Trust
 
@@ -119,9 +119,9 @@ class Cache:
             if fingerprint is not None and signature(os.fstat(fd)) == signature(status):
                 self.trust.set(digest, signature(status), fingerprint)
                 return fd, status, fingerprint
-        except BaseException:
+        except BaseException as error:
             os.close(fd)
-            raise
+            raise named(error, self.path(digest)) if isinstance(error, OSError) else error from None
         os.close(fd)
         self._put_aside(key, digest)
         return None
@@ -134,6 +134,8 @@ class Cache:
         fd, status, _ = opened
         try:
             return read_all(fd, status.st_size)
+        except OSError as error:
+            raise named(error, self.path(digest)) from None
         finally:
             os.close(fd)
 
@@ -162,8 +164,14 @@ class Cache:
             except OSError as error:
                 if error.errno == errno.ELOOP:
                     self._put_aside(key, digest)
+                if error.errno == errno.EIO:
+                    raise
                 return None  # ... or it may not be read
-            status = os.fstat(fd)
+            try:
+                status = os.fstat(fd)
+            except OSError as error:
+                os.close(fd)
+                raise named(error, f"{self.root}/{key}") from None
             if stat.S_ISREG(status.st_mode):
                 return fd, status
             os.close(fd)
@@ -180,6 +188,8 @@ class Cache:
         fd, status = opened
         try:
             data = read_all(fd, status.st_size)
+        except OSError as error:
+            raise named(error, f"{self.root}/{key}") from None
         finally:
             os.close(fd)
         if digests.of_bytes(digest.algorithm, data) == digest:
@@ -194,8 +204,13 @@ class Cache:
                 fd = self._open_below(key)
             except OSError:
                 continue
-            with open(fd, "rb") as file:
-                data = file.read() if stat.S_ISREG(os.fstat(fd).st_mode) else b""
+            try:
+                status = os.fstat(fd)
+                data = read_all(fd, status.st_size) if stat.S_ISREG(status.st_mode) else b""
+            except OSError as error:
+                raise named(error, f"{self.root}/{key}") from None
+            finally:
+                os.close(fd)
             if digests.of_bytes(digest.algorithm, data) == digest:
                 return data
         return None
@@ -222,7 +237,10 @@ class Cache:
 
     def _put_aside(self, key: str, digest: Digest) -> None:
         """Move a damaged object to ``bad/``: never delivered again, never deleted either."""
-        self.move(key, f"bad/{key.replace('/', '-')}.{os.getpid()}-{time.time_ns():x}")
+        try:
+            self.move(key, f"bad/{key.replace('/', '-')}.{os.getpid()}-{time.time_ns():x}")
+        except DvcLikeError as error:
+            raise CorruptData(f"{self.root}/{key} is damaged, and cannot be set aside: {error.message}") from None
         self.trust.drop(digest)
         self.set_aside.append(digest)
 
@@ -247,7 +265,7 @@ class Cache:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise CorruptData(f"cannot move {self.root}/{old} aside: {error.strerror}") from None
+            raise DvcLikeError(f"cannot move {self.root}/{old}: {error.strerror}") from None
         return True
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from itertools import count
 from .. import digest as digests
 from ..digest import Digest, file_key, tree_key
 from ..durable import everything_to_disk, files_to_disk, names_to_disk
-from ..errors import CorruptData, UnsafePath
+from ..errors import CorruptData, UnsafePath, named
 from ..fsutil import CREATE, READ, clone, read_all, signature, write_all
 from ..progress import Task
 from . import marks
@@ -102,7 +102,7 @@ class Writer:
         digest = digests.of_bytes(self.algorithm, data)
         fast = digests.fingerprint(data)
         key = file_key(digest)
-        if not self._already(key, digest):
+        if not self._already(key, digest, fd):
             self._create(key, digest, fast, data, (fd, read) if read is not None else None)
         return Stored(digest, fast, len(data))
 
@@ -144,10 +144,11 @@ class Writer:
             self._background.join()
         return self.cache.read_tree(digest)
 
-    def _already(self, key: str, digest: Digest) -> bool:
+    def _already(self, key: str, digest: Digest, fd: int) -> bool:
         """Tell whether a sound object of that name is there or on its way.
 
-        One without a record is not looked at: writing it again costs no more than reading it, and heals it.
+        One without a record is not looked at: writing it again costs no more than reading it, and heals it. Nor is
+        one made young again of which the file open at `fd` is a hard link: that would touch the user's file.
         """
         if key in self._pending or key in self._under_way:
             return True
@@ -156,8 +157,9 @@ class Writer:
         record = self.cache.trust.get(digest)
         if record is None or not self.cache.is_sound(digest):
             return False
-        self.cache.renew(key)
-        self.cache.trust.set(digest, signature(self.cache.top.lstat(key)), record[1])
+        if not os.path.samestat(os.fstat(fd), self.cache.top.lstat(key)):
+            self.cache.renew(key)
+            self.cache.trust.set(digest, signature(self.cache.top.lstat(key)), record[1])
         return True
 
     def _create(
@@ -178,9 +180,9 @@ class Writer:
                     seen = signature(os.fstat(fd))
             finally:
                 os.close(fd)
-        except BaseException:
+        except BaseException as error:
             self._discard(temp)
-            raise
+            raise _told(error, self.cache) from None
         self._enlist(key, temp, digest, fast, len(data), seen)
 
     def _place(self, key: str) -> tuple[str, bool] | None:
@@ -256,21 +258,22 @@ class Writer:
 
     def _put_large(self, fd: int, task: Task | None) -> Stored:
         temp = self._temp_beside(f"files/{self.algorithm}/x")
-        out = self._open_temp(temp)
         before = os.fstat(fd)
+        out = self._open_temp(temp)
         try:
             cloned = self._clone(fd, out)
             # A clone shares no page cache with its source: hash the source, which is warm or gets so.
             stored = pump(fd, None if cloned else out, self.algorithm, task)
             changed = cloned and signature(before) != signature(os.fstat(fd))
             self._temp_beside(file_key(stored.digest))  # its shard was not known when it was opened
-        except BaseException:
-            self.cache.top.unlink(temp)
-            raise
+        except BaseException as error:
+            self._discard(temp)
+            raise _told(error, self.cache) from None
         finally:
             os.close(out)
         key = file_key(stored.digest)
-        if changed or self._already(key, stored.digest):  # a clone that is not what was hashed: the caller sees it too
+        # A clone that is not what was hashed: the caller sees it too.
+        if changed or self._already(key, stored.digest, fd):
             self.cache.top.unlink(temp)
         else:
             self._enlist(key, temp, stored.digest, stored.fingerprint)
@@ -342,6 +345,11 @@ class Writer:
                     self.cache.top.unlink(temp)
         if self._made is not None:
             self._made.remove()
+
+
+def _told(error: BaseException, cache: Cache) -> BaseException:
+    """Let a full or failing disk be that of the cache, not of the file that is being read."""
+    return named(error, cache.root) if isinstance(error, OSError) else error
 
 
 def _ignore_everything(root: str) -> None:

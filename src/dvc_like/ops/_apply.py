@@ -129,18 +129,19 @@ class Applier:
         plan = self._plans.get(path)
         if plan is None:
             return  # in step already, or not asked for
-        if seen is None:
-            appeared = self._appear(parent, path, plan)
-            if appeared is None:
-                return
-            here, present = appeared
-        else:
-            here = parent.sub(path.rpartition("/")[2])
-            sweep(here)
-            self._remove_files(here, path, plan)
-            self._remove_folders(here, path, plan, seen)
-            present = self._place_all(here, plan, staged=False)
-        with here:
+        with contextlib.ExitStack() as stack:
+            if seen is None:
+                appeared = self._appear(parent, path, plan)
+                if appeared is None:
+                    return
+                here, present = appeared
+                stack.enter_context(here)
+            else:
+                here = stack.enter_context(parent.sub(path.rpartition("/")[2]))
+                sweep(here)
+                self._remove_files(here, path, plan)
+                self._remove_folders(here, path, plan, seen)
+                present = self._place_all(here, plan, staged=False)
             there = self._subfolders(here, path, plan, seen)
             self._record(here, path, entry, plan, present, there, seen)
 
@@ -200,13 +201,17 @@ class Applier:
             return None
         return Present(entry.kind, entry.value, signature(placed.status), placed.fingerprint)
 
-    def _remove_files(self, here: Dir, path: RelPath, plan: FolderPlan) -> None:
+    def _remove_files(self, here: Dir, path: RelPath, plan: FolderPlan) -> set[str]:
+        """Remove what is planned; return the names that are gone."""
+        gone = set()
         for name in plan.unlink:
             if not self._guard.may_go(here, path, name, plan.judged.get(name, NO_SIGNATURE)):
                 continue
             with contextlib.suppress(FileNotFoundError):
                 here.unlink(name)
             self.removed.append(join(path, name))
+            gone.add(name)
+        return gone
 
     def _subfolders(self, here: Dir, path: RelPath, plan: FolderPlan, seen: Folder | None) -> list[str]:
         """Go on below; return the names of the wanted subfolders that are there now."""
@@ -239,10 +244,9 @@ class Applier:
         plan = self._plans.get(path)
         name = path.rpartition("/")[2]
         with parent.sub(name) as here:
-            if plan is not None:
-                self._remove_files(here, path, plan)
+            goes = self._remove_files(here, path, plan) if plan is not None else set()
             kept = [one for one, below in seen.folders.items() if self.vanish(here, join(path, one), below)]
-        row, goes = seen.row, plan.unlink if plan is not None else ()
+        row = seen.row
         left = {one: of for one, of in row.present().items() if one in seen.same and one not in goes} if row else {}
         if row is not None and (left or kept):
             total = (row.tree, row.size, row.files)

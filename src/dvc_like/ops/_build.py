@@ -1,8 +1,8 @@
 """From workspace files to objects and trees: the inner part of `add`.
 
 Owns what a new tree is made of: what the index vouches for is taken over, what changed is stored, and what the
-present version has but was never checked out here is kept. Rows of the index are held back until the objects are
-on disk.
+present version has but was never checked out here is kept. Rows of the index are held back until the pointers
+are written.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ import errno
 import os
 import stat
 import time
+from collections.abc import Collection
 from dataclasses import replace
 
 from ..cache.place import Placer
 from ..cache.writer import Writer
 from ..digest import Digest, parse
-from ..errors import CorruptData, DataMissing, UnsafePath
+from ..errors import CorruptData, DataMissing, UnsafePath, named
 from ..fsutil import NO_SIGNATURE, READ_USER, Dir, is_racy, signature, untrusted
 from ..meta.tree import EXECUTABLE, FILE, FOLDER, LINK, Entry, encode, link_stays_inside
-from ..paths import RelPath, join, show, typed
+from ..paths import RelPath, is_below, join, show, typed
 from ..progress import Task
 from ..workspace.index import MIXED, Present, Row, make_row
 from ..workspace.scan import Folder, changing, file_kind, refuse_special, trusted_signature
@@ -267,6 +268,8 @@ class Builder:
                     refuse_special(before, join(path, name))
                 stored = self._writer.put_file(fd, before.st_size, self.task)
                 after = os.fstat(fd)
+            except OSError as error:
+                raise named(error, f"{folder.path}/{name}") from None
             finally:
                 os.close(fd)
             if after.st_ctime_ns == before.st_ctime_ns and after.st_size == stored.size:
@@ -304,13 +307,17 @@ class Builder:
 
     # ---------------------------------------------------------------- afterwards
 
-    def settle(self) -> None:
-        """Once the objects are on disk: link workspace files to them where configured, and record the rows."""
-        self._relink()
-        for path, row in self._rows.items():
-            self._session.index.put(path, row)
+    def record(self, but: Collection[str]) -> None:
+        """Once the pointers are written: record the rows, but not those of targets whose pointers could not be.
 
-    def _relink(self) -> None:
+        With the old ones the next run finds again what was deleted: a new one no longer knows that it was there.
+        """
+        for path, row in self._rows.items():
+            if not but or not any(is_below(path, target) for target in but):
+                self._session.index.put(path, row)
+
+    def relink(self) -> None:
+        """Once the objects are on disk: link workspace files to them where that is configured."""
         for path, name, digest, seen in self._fresh:
             row_path = path if path in self._rows and name in self._rows[path].names else join(path, name)
             row = self._rows.get(row_path)

@@ -40,7 +40,8 @@ class Record:
     a meta file would describe it, None where there was nothing; `parts` holds the patterns of what a command was asked
     to change of one, where that was not all. `after` holds fingerprints of the pointers once the command had ended,
     empty where there is no file then. `freed` tells that objects were taken out of the cache, `trash` that they went to
-    its trash, `large` that there was too much to record, or no place for it. `made` is in seconds since 1970.
+    its trash, `large` that there was too much to record, or no place for it. `undoing` is how many records before this
+    one an `undo` takes back that has not come to its end. `made` is in seconds since 1970.
     """
 
     serial: int
@@ -53,6 +54,7 @@ class Record:
     freed: bool = False
     trash: bool = False
     large: bool = False
+    undoing: int = 0
 
     def add_place(self, path: RelPath, place: Meta | None, patterns: list[str]) -> None:
         """Add what was there of a target, and what of it may change; what is known of it already counts."""
@@ -77,6 +79,7 @@ def encode(record: Record) -> bytes:
     """Return the bytes of a record; one that is too large keeps only its name."""
     lines = [HEADER, f"verb\t{show(record.verb)}"]
     lines += [flag for flag in ("freed", "trash", "large") if getattr(record, flag)]
+    lines += [f"undoing\t{record.undoing}"] if record.undoing else []
     for path, data in record.pointers.items():
         # Latin-1 and back keeps every byte, and most text as it reads.
         lines.append(f"nothing\t{path}" if data is None else f"pointer\t{path}\t{_escape(data)}")
@@ -92,7 +95,7 @@ def encode(record: Record) -> bytes:
     data = "".join(f"{line}\n" for line in lines).encode()
     if len(data) <= MAX_SIZE:
         return data
-    return encode(Record(record.serial, record.verb, large=True))
+    return encode(Record(record.serial, record.verb, large=True, undoing=record.undoing))
 
 
 def _escape(data: bytes) -> str:
@@ -118,6 +121,8 @@ def _take(record: Record, kind: str, *fields: str) -> None:
         setattr(record, kind, True)
     elif kind == "verb":
         (record.verb,) = fields
+    elif kind == "undoing":
+        record.undoing = int(*fields)
     elif kind == "after":
         path, mark = fields
         record.after[_pointer(path)] = mark
@@ -157,9 +162,13 @@ def open_folder(folder: str, *, create: bool = False) -> Dir | None:
             found = own.sub(FOLDER, create=create)
         except FileNotFoundError:
             return None
-        if create and not found.exists(IGNORE):
-            with own.sub("tmp") as aside:  # Git looks into this folder until it has its `.gitignore`
-                found.write(IGNORE, b"*\n", aside=aside)
+        try:
+            if create and not found.exists(IGNORE):
+                with own.sub("tmp") as aside:  # Git looks into this folder until it has its `.gitignore`
+                    found.write(IGNORE, b"*\n", aside=aside)
+        except BaseException:
+            found.close()
+            raise
         return found
 
 

@@ -116,7 +116,11 @@ def _open(project: Project, name: str, *, jobs: int | None, create: bool, progre
         attempts = 1 + int(project.config.number(f"remote.{name}.retries", 4))
         log = progress.note if os.environ.get("DVC_LIKE_TRACE") else None
         backend = wrap(plain, attempts=attempts, concurrency=max(1, jobs), log=log)
-        identity = _identify(backend, create=create)
+        try:
+            identity = _identify(backend, create=create)
+        except BaseException:
+            backend.close()
+            raise
         packs = Packs(backend, os.path.join(project.shared_tmp, "packs", identity))
         return Store(name, backend, max(1, jobs), identity, packs)
 

@@ -136,7 +136,7 @@ def _add_all(
             read = builder.stored - before + (earlier.stored if earlier else 0)
             done[job.root] = _Done(job, entry, read)
         writer.flush()
-        builder.settle()
+        builder.relink()
     added = []
     with recorded(session, words(verb, (text for text, _ in wanted))) as recorder:
         changed = [root for root, one in done.items() if not one.is_unchanged]
@@ -147,6 +147,7 @@ def _add_all(
                 added.append(_point(session, finished))
             except (DvcLikeError, OSError) as error:
                 failures.append(explained(error, "Nothing was recorded for it."))
+    builder.record({job.root for job in sound} - {one.target.path for one in added})
     if session.project.git is not None and session.project.config.flag("core.autostage"):
         _stage(session, added)
     if failures:

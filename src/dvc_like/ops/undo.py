@@ -2,7 +2,8 @@
 
 Owns what it refuses (pointers that changed since, unsaved files) and the order: bytes come into the workspace first,
 then the pointers. What `undo` changes is recorded after what it undoes, like the changes of any command: so it can be
-undone as well, and going back over it leads to what was before.
+undone as well, and going back over it leads to what was before. One that failed half the way is brought to its end by
+the next, and both are one command then.
 """
 
 from __future__ import annotations
@@ -60,6 +61,10 @@ def undo(
         raise UsageError("undo at least one command")
     with open_session(project, progress, worktree=True, cache="shared") as session:
         records = live_records(project.folder, grace_of(session))[::-1]
+        # One that failed, or was killed: it is brought to its end.
+        begun = records.pop(0) if records and records[0].undoing else None
+        if begun is not None:
+            count += begun.undoing - 1
         if len(records) < count:
             left = f"only {len(records)} commands can be undone" if records else "there is nothing to undo"
             raise DvcLikeError(left, hint=f"A command can be undone for {grace_of(session):g} seconds (gc.grace).")
@@ -67,12 +72,16 @@ def undo(
         if not force:
             _refuse_changed(session, before)
         with recorded(session, _opposite(before.verb)) as recorder:
+            if begun is not None:
+                recorder.record, recorder.touched = begun, True
+            recorder.record.undoing = count
             recorder.keep(pointers=before.pointers)
             done = Undone([one.verb for one in records[:count]], _bring(session, before, remote, force=force))
             _point(session, before, done, recorder)
             _stage(session, done.pointers)
             if before.trash:
                 done.revived = sum(session.cache.revive(key) for key, _ in list(trashed(session.cache)))
+            recorder.record.undoing = 0
     return done
 
 

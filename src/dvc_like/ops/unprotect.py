@@ -16,7 +16,7 @@ from typing import NamedTuple
 from .. import paths
 from ..cache.place import same_bytes
 from ..digest import Digest
-from ..errors import DataMissing, DvcLikeError, UsageError, gathered
+from ..errors import DataMissing, DvcLikeError, UsageError, gathered, named
 from ..fsutil import CREATE, NO_SIGNATURE, READ_USER, Dir, clone, copy_bytes, signature, temp_name
 from ..meta.tree import LINK
 from ..paths import RelPath, is_below, join, show
@@ -197,8 +197,8 @@ def _copy(here: Dir, name: str, source: int, status: os.stat_result, put: Callab
             here.unlink(temp)
             return False
         put(temp, name)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             here.unlink(temp)
-        raise
+        raise named(error, f"{here.path}/{name}") if isinstance(error, OSError) else error from None
     return True

@@ -5,6 +5,7 @@ Owns the escaping of a name as a pattern and the edit of the one file beside the
 
 from __future__ import annotations
 
+import errno
 import re
 
 from ..errors import UnsafePath
@@ -51,6 +52,8 @@ def _read(folder: Dir) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EINVAL, errno.EISDIR, errno.ENXIO, errno.EFBIG):
+            raise
         raise UnsafePath(
             f"{folder.path}/{NAME} is a link or no ordinary file ({error.strerror})",
             hint="Replace it by a real file: dvc-like does not write through links.",

@@ -20,7 +20,7 @@ def sweep(here: Dir) -> None:
 def remove_flat(parent: Dir, here: Dir, name: str) -> None:
     """Remove a folder that holds only files, as far as it goes."""
     with contextlib.suppress(OSError):
-        for entry in list(here.entries()):
-            here.unlink(entry.name)
-        here.close()
+        with here:
+            for entry in list(here.entries()):
+                here.unlink(entry.name)
         parent.rmdir(name)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from .. import digest as digests
-from ..errors import UnsafePath
+from ..errors import UnsafePath, named
 from ..fsutil import CHUNK, NO_SIGNATURE, READ_USER, Dir, is_racy, is_temp, signature, untrusted
 from ..paths import MAX_DEPTH, RelPath, check_name, join, show
 from ..progress import Task
@@ -302,6 +302,8 @@ def read_content(directory: Dir, name: str, path: str, algorithm: str | None = N
                 if slow is not None:
                     slow.update(data)
             after = os.fstat(fd)
+        except OSError as error:
+            raise named(error, f"{directory.path}/{name}") from None
         finally:
             os.close(fd)
         if signature(before) == signature(after):
