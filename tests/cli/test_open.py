@@ -336,11 +336,14 @@ def test_threads_read_at_once(copy: Place, reader: Reader) -> None:
     wrong: list[object] = []
 
     def read() -> None:
-        for name, content in names.items():
-            found = reader.find(RelPath(f"sets/data/{name}"))
-            data = reader.read(found) if found is not None else None
-            if data != content:
-                wrong.append((name, data))
+        try:
+            for name, content in names.items():
+                found = reader.find(RelPath(f"sets/data/{name}"))
+                data = reader.read(found) if found is not None else None
+                if data != content:
+                    wrong.append((name, data))
+        except BaseException as error:
+            wrong.append(error)
 
     threads = [threading.Thread(target=read) for _ in range(8)]
     for thread in threads:

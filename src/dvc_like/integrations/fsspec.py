@@ -23,7 +23,8 @@ from fsspec.utils import stringify_path, tokenize
 
 from .. import paths
 from ..errors import DvcLikeError, RemoteDenied, RemoteUnavailable, UnsafePath, UsageError
-from ..ops._reader import Listed, Reader, project_of
+from ..ops._reader import Reader, project_of
+from ..ops._version import Listed
 from ..paths import RelPath, show
 
 _QUERY = re.compile(r"\?((?:rev|repo)=[^&]*(?:&(?:rev|repo)=[^&]*)*)$")
@@ -168,13 +169,25 @@ class DvcLikeFileSystem(AbstractFileSystem):  # type: ignore[misc]
     def cat(self, path: Any, recursive: bool = False, on_error: str = "raise", **options: Any) -> Any:
         """Return the bytes of files; few requests bring many small ones."""
         names = self.expand_path(path, recursive=recursive)
-        with contextlib.suppress(DvcLikeError, OSError):  # what cannot be had is told of each file
-            self._reader.bring([self._find(name) for name in names])
-        return super().cat(path, recursive, on_error, **options)
+        if not isinstance(path, list) and names == [self._strip_protocol(path)]:
+            return self.cat_file(names[0], **options)
+        found = {name: one for name in names if (one := self._find(name)).kind != "d"}
+        result: dict[str, Any] = {}
+        for name, (_, data) in zip(found, self._reader.read_many(found.values()), strict=True):
+            try:
+                with _told(name):
+                    if isinstance(data, DvcLikeError):
+                        raise data
+                result[name] = data
+            except OSError as error:
+                if on_error == "raise":
+                    raise
+                result.update({name: error} if on_error == "return" else {})
+        return result
 
     def get(self, rpath: Any, lpath: Any, recursive: bool = False, **options: Any) -> None:
-        """Copy files to this machine; few requests bring many small ones."""
-        with contextlib.suppress(DvcLikeError, OSError):
+        """Copy files to this machine; few requests bring many small ones into the cache."""
+        if self._cache:
             self._reader.bring([self._find(name) for name in self.expand_path(rpath, recursive=recursive)])
         super().get(rpath, lpath, recursive, **options)
 

@@ -7,8 +7,9 @@ import os
 from ..errors import DvcLikeError, gathered
 from ..progress import SILENT, Progress
 from ..project import Project
-from ._reader import Listed, open_reader, path_in
+from ._reader import open_reader, path_in
 from ._sides import hinted
+from ._version import Listed
 
 
 def ls(
