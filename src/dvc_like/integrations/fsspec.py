@@ -24,6 +24,7 @@ from fsspec.utils import stringify_path, tokenize
 from .. import paths
 from ..errors import DvcLikeError, RemoteDenied, RemoteUnavailable, UnsafePath, UsageError
 from ..ops._reader import Reader, project_of
+from ..ops._sources import is_local
 from ..ops._version import Listed
 from ..paths import RelPath, show
 
@@ -39,10 +40,12 @@ if hasattr(os, "register_at_fork"):
 class DvcLikeFileSystem(AbstractFileSystem):  # type: ignore[misc]
     """The data of one version, read-only. Paths are seen from the repository's root.
 
-    `repo` is a folder in the repository (None: the current one). `rev` is any revision of Git, resolved once; None is
-    what the workspace's meta files say at each moment. With `verify` all bytes are verified before any is handed out,
-    for which an object is brought whole; without it, objects of more than 8 MiB are read in parts that are not
-    verified. With `cache` what comes from a remote is kept in the repository's cache.
+    `repo` is a folder in the repository (None: the current one), or a URL that Git understands. `rev` is any revision
+    of Git, resolved once; None is what the workspace's meta files say at each moment, and of a URL the default branch.
+
+    With `verify` all bytes are verified before any is handed out, for which an object is brought whole; without it,
+    objects of more than 8 MiB are read in parts that are not verified. With `cache` what comes from a remote is kept in
+    the repository's cache.
     """
 
     protocol = "dvc-like"
@@ -59,7 +62,9 @@ class DvcLikeFileSystem(AbstractFileSystem):  # type: ignore[misc]
     ) -> None:
         super().__init__(**options)
         project, commit = project_of(repo, rev)
-        self.repo, self.rev, self._verify, self._cache = project.root, commit, verify, cache
+        place = "" if repo is None else os.fspath(repo)
+        self.repo = project.root if is_local(place) else place
+        self.rev, self._verify, self._cache = commit, verify, cache
         settings = [os.stat(path).st_mtime_ns for path in project.config.files.values() if os.path.exists(path)]
         self._reader = _shared(Reader(project, commit, keep=cache, git=False), (self.repo, commit, cache, *settings))
 

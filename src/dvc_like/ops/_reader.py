@@ -20,7 +20,9 @@ from ..paths import RelPath, parent, show
 from ..progress import SILENT, Progress
 from ..project import Project
 from ._closure import Need
+from ._elsewhere import elsewhere
 from ._opened import HeldFile, LocalFile, Shared
+from ._sources import check_place, folder_of, is_local
 from ._tracked import commit_of
 from ._version import Listed, Version
 
@@ -134,26 +136,31 @@ def _need(one: Listed) -> Need:
     return Need(digest, file_ident(digest), one.size or 0, one.path)
 
 
-def project_of(repo: Project | str | os.PathLike[str] | None, rev: str | None) -> tuple[Project, str | None]:
-    """Return the project that is meant and the commit of a revision; see `open_reader`."""
-    project = repo if isinstance(repo, Project) else Project.find(repo)
-    return project, commit_of(project, rev) if rev is not None else None
+#: A project, a folder in one, the URL of a repository of Git, or None: the project of the current folder.
+Repo = Project | str | os.PathLike[str] | None
+
+
+def project_of(repo: Repo, rev: str | None, progress: Progress = SILENT) -> tuple[Project, str | None]:
+    """Return the project that is meant, and the commit of a revision: None for what the workspace's meta files say.
+
+    Of a URL a revision of None is the default branch.
+    """
+    if isinstance(repo, Project):
+        return repo, commit_of(repo, rev) if rev is not None else None
+    place = os.fspath(repo) if repo is not None else "."
+    check_place(place)
+    if is_local(place):
+        return project_of(Project.find(folder_of(None, place)), rev)
+    with elsewhere(place, rev, progress=progress) as found:
+        return found
 
 
 @contextlib.contextmanager
 def open_reader(
-    repo: Project | str | os.PathLike[str] | None = None,
-    rev: str | None = None,
-    *,
-    keep: bool = True,
-    fetch: bool = True,
-    progress: Progress = SILENT,
+    repo: Repo = None, rev: str | None = None, *, keep: bool = True, fetch: bool = True, progress: Progress = SILENT
 ) -> Iterator[Reader]:
-    """Open a version of a repository: a project, or a folder in one (None: the current folder).
-
-    `rev` is any revision of Git; None is what the workspace's meta files say.
-    """
-    project, commit = project_of(repo, rev)
+    """Open a version of a repository; see `project_of`."""
+    project, commit = project_of(repo, rev, progress)
     with Reader(project, commit, keep=keep, fetch=fetch, progress=progress) as reader:
         yield reader
 
