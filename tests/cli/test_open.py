@@ -336,11 +336,14 @@ def test_threads_read_at_once(copy: Place, reader: Reader) -> None:
     wrong: list[object] = []
 
     def read() -> None:
-        for name, content in names.items():
-            found = reader.find(RelPath(f"sets/data/{name}"))
-            data = reader.read(found) if found is not None else None
-            if data != content:
-                wrong.append((name, data))
+        try:
+            for name, content in names.items():
+                found = reader.find(RelPath(f"sets/data/{name}"))
+                data = reader.read(found) if found is not None else None
+                if data != content:
+                    wrong.append((name, data))
+        except BaseException as error:
+            wrong.append(error)
 
     threads = [threading.Thread(target=read) for _ in range(8)]
     for thread in threads:
@@ -412,3 +415,20 @@ def test_an_object_by_its_digest(copy: Place) -> None:
 def test_what_is_found_can_be_sent(copy: Place) -> None:
     (one, *_) = dvc_like.ls("sets/data")
     assert pickle.loads(pickle.dumps(one)) == one
+
+
+# ------------------------------------------------------------------------------ another repository, by its URL
+
+
+def test_a_repository_by_its_url(pushed: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = f"file://{pushed.root}"
+    assert dvc_like.read("sets/data/sub/deep/c", repo=url) == b"c"
+    assert (dvc_like.read("model", repo=url), dvc_like.read("model", repo=url, rev="v1")) == (b"MMM", b"mmm")
+    assert dvc_like.read("src/code.py", repo=url, rev="v1") == b"print()\n"
+    assert [one.path for one in dvc_like.ls("sets", repo=url, dvc_only=True)] == ["sets/data"]
+    assert {"model.meta", "model", "src"} < {one.path for one in dvc_like.ls(repo=url, rev="v1")}
+    with pytest.raises(UsageError, match="not tracked in v1"):
+        dvc_like.read("nope", repo=url, rev="v1")
+    with pytest.raises(CorruptData):
+        dvc_like.read("model", repo="ext::sh -c true")
