@@ -104,7 +104,7 @@ class Arriving(Sink, Protocol):
 
     start: int
 
-    def accept(self) -> None:
+    def accept(self) -> object:
         """Keep it; raise `CorruptData` when its bytes are not those of its name."""
 
     def reject(self) -> None:

@@ -120,7 +120,7 @@ class FsspecBackend(Backend):
     """The objects below a place of a file system."""
 
     def __init__(self, protocol: str, place: str, given: dict[str, Any], kind: Kind) -> None:
-        self.capabilities = Capabilities(kind.label, concurrency=kind.concurrency)
+        self.capabilities = Capabilities(kind.label, concurrency=kind.concurrency, streams=not kind.flat)
         self._protocol, self._place, self._given, self._kind = protocol, place, given, kind
         self._shown = show(f"{protocol}://{re.sub(r':[^@/]*@', '@', place)}".rstrip("/"))
         self._mutex = threading.Lock()
@@ -185,18 +185,20 @@ class FsspecBackend(Backend):
 
     # ---------------------------------------------------------------- putting
 
-    def put(self, key: str, source: str | bytes, *, label: str = "", once: bool = False) -> None:
+    def put(self, key: str, source: str | bytes | Source, *, label: str = "", once: bool = False) -> None:
         """Store it at once. The label is not used."""
         _check(key)
-        data = Source(source)
+        data = source if isinstance(source, Source) else Source(source)
         try:
             with self._asked(key, writing=True) as (files, path):
                 if self._kind.flat:
+                    assert not isinstance(source, Source), "such stores do not say that they stream"
                     _put_whole(files, path, source, once)
                 else:
                     self._put_aside(files, path, data, once)
         finally:
-            data.close()
+            if data is not source:
+                data.close()
 
     def _put_aside(self, files: Any, path: str, data: Source, once: bool) -> None:
         """Write a temporary file, look whether all of it arrived, and give it its name."""
