@@ -246,6 +246,11 @@ def _read(level: str, path: str) -> list[Value]:
     return values
 
 
+def _may_be_tracked(name: str) -> bool:
+    known = _key(name.partition(".")[0], name.rpartition(".")[2])
+    return known is not None and known.tracked
+
+
 def _load(path: str, *, follow: bool) -> str:
     """Return the text of a file; the user's own may be a link, a project's may not."""
     folder, name = os.path.split(os.path.realpath(path) if follow else path)
@@ -273,7 +278,9 @@ def edit(path: str, changes: dict[str, str | None], *, follow: bool = False, add
         text = _load(path, follow=follow)
         mode = os.lstat(path).st_mode & 0o777
     except FileNotFoundError:
-        text, mode = "", 0o600 if name == "config.local" else 0o666
+        text, mode = "", 0o666
+    if name == "config.local" or (path == user_config() and not all(map(_may_be_tracked, changes))):
+        mode &= 0o700  # it holds secrets, or soon will
     for setting, value in changes.items():
         text = gitconfig.changed(text, path, setting, value, add=add)
     with Dir.open_root(folder) as here:

@@ -13,6 +13,7 @@ from .digest import WRITABLE
 
 GRACE = 2 * 3600  # seconds: the default of gc.grace
 CLOUD_GRACE = 14 * 86_400  # that of gc.cloudgrace
+_MOST = 1_000_000_000  # seconds, say: no system's clock waits longer than some times that
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # of a remote or a profile
 
 
@@ -61,6 +62,8 @@ def number(value: str) -> float:
         found = -1
     if not 0 <= found < float("inf"):
         raise ValueError("is not a number from 0 up")
+    if found > _MOST:
+        raise ValueError(f"is larger than {_MOST}")
     return found
 
 
@@ -70,6 +73,18 @@ def _count(value: str) -> int:
     if not found.is_integer():
         raise ValueError("is not a whole number")
     return int(found)
+
+
+def _count_to(most: int) -> Callable[[str], int]:
+    """A whole number that is not negative, and not so large that it could only mean harm."""
+
+    def count(value: str) -> int:
+        found = _count(value)
+        if found > most:
+            raise ValueError(f"is larger than {most}")
+        return found
+
+    return count
 
 
 def _flag(value: str) -> bool:
@@ -142,9 +157,9 @@ KEYS: dict[str, dict[str, Key]] = {
     "gc": {"grace": Key(number, least=GRACE), "cloudgrace": Key(number, least=CLOUD_GRACE)},
     "remote": {
         "url": Key(_path),
-        "jobs": Key(_count),
+        "jobs": Key(_count_to(1000)),
         "timeout": Key(number),
-        "retries": Key(_count),
+        "retries": Key(_count_to(100)),
         "region": Key(_text),
         "profile": Key(_text),
         "endpointurl": Key(_text),

@@ -126,8 +126,10 @@ def line_of(text: str, at: int) -> int:
 
 def _unreadable(text: str, at: int, path: str) -> ConfigError:
     line = text[text.rfind("\n", 0, at) + 1 : _end_of_line(text, at)]
+    key, equals, _ = line.partition("=")
     hint = "It looks like a merge conflict: resolve it." if line.startswith(("<<<<<<<", ">>>>>>>", "=======")) else ""
-    return ConfigError(f"{path}, line {line_of(text, at)}: cannot read {show(line.strip())[:60]!r}", hint=hint)
+    shown = f"{key}= ..." if equals and not hint else line  # the value may be a secret
+    return ConfigError(f"{path}, line {line_of(text, at)}: cannot read {show(shown.strip())[:60]!r}", hint=hint)
 
 
 def _quote(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..errors import NoProject
-from ..ops.settings import find_config, set_setting, split
+from ..ops.settings import find_config, masked, set_setting, split
 from ..paths import show
 from .command import command as make_command
 from .command import level_option, pass_console
@@ -26,7 +26,7 @@ from .console import Console
 @click.argument("value", required=False)
 @click.option("-u", "--unset", is_flag=True, help="Remove the setting.")
 @click.option("--add", is_flag=True, help="Keep the values that a setting of a profile has, and add this one.")
-@click.option("-l", "--list", "list_all", is_flag=True, help="List all settings.")
+@click.option("-l", "--list", "list_all", is_flag=True, help="List all settings; secrets are masked.")
 @click.option("--show-origin", is_flag=True, help="Show the file a setting comes from.")
 @level_option
 @pass_console
@@ -49,7 +49,7 @@ def command(
     if list_all:
         if name is not None or unset:
             raise click.UsageError("--list takes no NAME")
-        values = [one for one in config.values if level in (None, one.level)]
+        values = [one._replace(text=masked(one.name, one.text)) for one in config.values if level in (None, one.level)]
         console.document(
             "config",
             {"values": [{"name": v.name, "value": v.text, "level": v.level, "path": v.path} for v in values]},
@@ -70,7 +70,7 @@ def command(
         if level not in config.files:
             raise NoProject("there is no project here for this level", hint="Add --global, or run `dvc-like init`.")
         set_setting(config, setting, None if unset else value, level=level, add=add)
-        console.document("config", {"name": setting, "value": value})
+        console.document("config", {"name": setting, "value": value and masked(setting, value)})
         return
     found = config.find(setting, level)
     console.document(

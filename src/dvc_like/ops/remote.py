@@ -11,7 +11,7 @@ from ..paths import show
 from ..project import Project
 from ..remote.gdrive.place import from_web
 from ..remote.registry import check_url, redact, scheme_of
-from .settings import set_setting, split
+from .settings import masked, set_setting, split
 
 
 def add(
@@ -106,10 +106,8 @@ def set_default(project: Project, name: str | None, *, level: str = "project") -
 
 def listing(project: Project) -> dict[str, dict[str, str]]:
     """Return every remote with its options; what is secret in them is masked."""
-    secret = {"secretaccesskey", "sessiontoken", "accesskeyid", "clientsecret", "credentials", "fsspec"}
-    urls = {"url", "endpointurl", "proxy"}
     return {
-        name: {key: "***" if key in secret else redact(text) if key in urls else text for key, text in options.items()}
+        name: {key: masked(f"remote.{name}.{key}", text) for key, text in options.items()}
         for name, options in project.config.remotes().items()
     }
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from ..config import USER_LEVELS, Config, check_tracked, default_files, edit, meaning, split_name
+from ..config_keys import KEYS
 from ..errors import NoProject, UsageError
 from ..paths import show
 from ..project import Project
-from ..remote.registry import check_url
+from ..remote.registry import check_url, redact
+
+_SECRET = frozenset(["secretaccesskey", "sessiontoken", "accesskeyid", "clientsecret", "credentials", "fsspec"])
+_URLS = frozenset(["url", "endpointurl", "proxy"])
 
 
 def find_config() -> Config:
@@ -21,6 +25,17 @@ def split(name: str) -> str:
     """Return a setting's name as it is stored; raise `UsageError` when there is no such setting."""
     section, subsection, key = split_name(name)
     return f"{section}.{subsection}.{key}" if subsection else f"{section}.{key}"
+
+
+def masked(name: str, text: str) -> str:
+    """Return a setting's text as it may be listed: who asks for one secret by its name gets it, a list shows none."""
+    section, _, rest = name.partition(".")
+    key = rest.rpartition(".")[2]
+    if section not in ("remote", "import"):
+        return text
+    if key in _URLS or section == "import":
+        return redact(text)
+    return "***" if key in _SECRET or key not in KEYS["remote"] else text  # what a plug-in reads may be a secret
 
 
 def set_setting(config: Config, setting: str, value: str | None, *, level: str, add: bool = False) -> None:
