@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from ..errors import ConfigError, RemoteDenied, RemoteError, RemoteNotFound, RemoteUnavailable, UsageError
 from ..paths import show
 from .base import Backend, Capabilities, Info, Sink, check_key, check_prefix, is_key
-from .fsspec_errors import ABSENT, NO_RANGE, status_of, told
+from .fsspec_errors import ABSENT, NO_RANGE, status_of, told, unfit
 from .source import Source
 
 PIECE = 8 << 20  # bytes that are asked for, and held, at a time
@@ -110,10 +110,7 @@ def open_files(protocol: str, place: str, given: dict[str, Any], kind: Kind) -> 
         message = f"the driver of fsspec for {protocol}:// is not installed"
         raise RemoteError(message, hint=f"Install it: {how}") from None
     except (TypeError, ValueError) as error:
-        raise RemoteDenied(
-            f"{protocol}:// cannot be opened so: {type(error).__name__}: {show(str(error))[:160]}",
-            hint="Look at the url and at remote.NAME.fsspec.",
-        ) from None
+        raise unfit(protocol, error) from None
 
 
 class FsspecBackend(Backend):
@@ -122,7 +119,7 @@ class FsspecBackend(Backend):
     def __init__(self, protocol: str, place: str, given: dict[str, Any], kind: Kind) -> None:
         self.capabilities = Capabilities(kind.label, concurrency=kind.concurrency)
         self._protocol, self._place, self._given, self._kind = protocol, place, given, kind
-        self._shown = show(f"{protocol}://{re.sub(r':[^@/]*@', '@', place)}".rstrip("/"))
+        self._shown = show(f"fsspec+{protocol}://{re.sub(r':[^@/]*@', '@', place)}".rstrip("/"))
         self._mutex = threading.Lock()
         self._files: Any = None
         self._process = 0  # the one that `_files` was made in: threads and sockets do not survive a fork
@@ -304,6 +301,8 @@ class FsspecBackend(Backend):
             self._check_place(files)
             below = f"{self._root(files)}/"
             entries = files.find(path, detail=True)
+        if not isinstance(entries, dict):  # adlfs, of the name of an object
+            return
         found = ((name.removeprefix(below), entry) for name, entry in entries.items() if name.startswith(below))
         for key, entry in sorted(found, key=lambda pair: pair[0]):
             if is_key(key) and key.startswith(prefix) and not _is_private(key):

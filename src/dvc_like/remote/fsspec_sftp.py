@@ -29,6 +29,7 @@ from paramiko.sftp import CMD_EXTENDED, CMD_EXTENDED_REPLY
 from ..errors import ConfigError, RemoteDenied, UsageError
 from ..paths import show
 from .fsspec import FsspecBackend, Kind, settings, split_url
+from .fsspec_errors import unfit
 from .options import number
 from .source import Source
 
@@ -290,7 +291,10 @@ class SftpBackend(FsspecBackend):
         self._connecting = threading.Lock()  # one at a time: a server refuses many that are not logged in yet
 
     def _open(self) -> SshFiles:
-        return SshFiles(**connection_of(self._target, self._given))
+        try:
+            return SshFiles(**connection_of(self._target, self._given))
+        except (TypeError, ValueError) as error:
+            raise unfit(self._protocol, error) from None
 
     def _root(self, files: Any) -> str:
         return self._target.folder.rstrip("/")
@@ -303,8 +307,11 @@ class SftpBackend(FsspecBackend):
         except _ANSWERS:
             self._free.append(files)
             raise
-        except BaseException:
+        except BaseException as error:
+            broke = isinstance(error, OSError) and not files.is_alive
             files.client.close()  # who knows what answers are still on their way
+            if broke:  # else it would look like a refusal
+                raise EOFError(str(error)) from error
             raise
         self._free.append(files)
 
