@@ -9,7 +9,6 @@ import contextlib
 import getpass
 import json
 import os
-import pwd
 import shutil
 import socket
 import subprocess
@@ -78,8 +77,10 @@ def _keys(path: Path) -> str:
 def running(sftp: str = "") -> Iterator[Sshd]:
     """Start one; `sftp` are words for its ``internal-sftp``. Raises `Missing` where there is none."""
     program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if program is None or shutil.which("ssh-keygen") is None:
+    if os.name != "posix" or program is None or shutil.which("ssh-keygen") is None:
         raise Missing("sshd is not installed (openssh-server)")
+    import pwd  # not on Windows
+
     root = Path(tempfile.mkdtemp(prefix="sshd-"))
     other: dict[str, Any] = {}
     if not os.geteuid():
