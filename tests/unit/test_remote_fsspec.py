@@ -90,6 +90,12 @@ def test_settings_are_a_json_object(text: str) -> None:
         settings({"fsspec": text})
 
 
+def test_a_token_goes_with_the_account_it_is_of() -> None:
+    with pytest.raises(ConfigError, match="sas_token"):
+        open_url("fsspec+az://box/x", {"fsspec": '{"sas_token": "x"}'}, "/")
+    open_url("fsspec+az://box/x", {"fsspec": '{"sas_token": "x", "account_name": "mine"}'}, "/")
+
+
 def test_no_password_is_named() -> None:
     with pytest.raises(DvcLikeError) as raised:
         open_url("fsspec+nothing://me:secret@host/x", {}, "/").stat(["a"])
