@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -20,11 +20,10 @@ from .certificate import Certificate, make_certificate
 from .drive import DriveServer
 from .proxy import Proxy
 from .s3 import Bucket, S3Server
+from .sshd import Line, Sshd
+from .sshd import running as sshd_running
 from .tools import Missing
 from .web import Web
-
-if TYPE_CHECKING:
-    from .sshd import Line, Sshd
 
 _RUNNING = {"swift": swift.running, "rclone": rclone.running}
 
@@ -137,19 +136,15 @@ def read_only_sshd() -> Iterator[Sshd]:
 
 def _sshd(words: str) -> Iterator[Sshd]:
     pytest.importorskip("paramiko", reason="paramiko is not installed (extra test)")
-    from . import sshd as server  # knows no Windows
-
     with contextlib.ExitStack() as stack:
         with _or_skip():
-            found = stack.enter_context(server.running(words))
+            found = stack.enter_context(sshd_running(words))
         yield found
 
 
 @pytest.fixture
 def line_to() -> Iterator[Callable[[Sshd], Line]]:
     """Put a line that can be cut before an sshd: ``line_to(sshd)``."""
-    from .sshd import Line
-
     with contextlib.ExitStack() as stack:
 
         def make(server: Sshd) -> Line:

@@ -9,7 +9,6 @@ import contextlib
 import getpass
 import json
 import os
-import pwd
 import shutil
 import socket
 import subprocess
@@ -78,8 +77,10 @@ def _keys(path: Path) -> str:
 def running(sftp: str = "") -> Iterator[Sshd]:
     """Start one; `sftp` are words for its ``internal-sftp``. Raises `Missing` where there is none."""
     program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if program is None or shutil.which("ssh-keygen") is None:
+    if os.name != "posix" or program is None or shutil.which("ssh-keygen") is None:
         raise Missing("sshd is not installed (openssh-server)")
+    import pwd  # not on Windows
+
     root = Path(tempfile.mkdtemp(prefix="sshd-"))
     other: dict[str, Any] = {}
     if not os.geteuid():
@@ -144,6 +145,7 @@ class Line:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.sent = 0
+        self.connections = 0
         self._at: tuple[int, Callable[[], None]] | None = None
         self._ends: list[socket.socket] = []
         self._mutex = threading.Lock()
@@ -180,6 +182,7 @@ class Line:
                 continue
             there = socket.create_connection(("127.0.0.1", self._target))
             with self._mutex:
+                self.connections += 1
                 self._ends += [here, there]
             for source, sink, counted in ((here, there, True), (there, here, False)):
                 thread = threading.Thread(target=self._pump, args=(source, sink, counted))
@@ -205,7 +208,8 @@ class Line:
 
     def close(self) -> None:
         """Break everything, and wait until nothing is passed on any more."""
-        self._listener.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # closed before
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
         for thread in self._threads:

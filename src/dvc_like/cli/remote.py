@@ -45,12 +45,12 @@ def command() -> None:
 def add(console: Console, name: str, url: str, default: bool, force: bool, level: str | None) -> None:
     """Record a remote called NAME at URL: a folder, or scheme://..."""
     project = Project.find()
-    kept_local = remotes.holds_secret(url)
+    kept_local = remotes.why_local(url)
     stored = remotes.add(project, name, url, default=default, force=force, level=level or "project")
     console.document("remote-add", {"name": name, "url": stored, "default": default})
     console.say(f"remote {name} added{' as default' if default else ''}: {show(stored)}")
     if kept_local and level in (None, "project"):
-        console.say("The url holds a password: it is kept in .dvc-like/config.local, which Git does not track.")
+        console.say(f"The url {kept_local}: it is kept in .dvc-like/config.local, which Git does not track.")
 
 
 @make_command("list", examples="dvc-like remote list")

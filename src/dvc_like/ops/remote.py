@@ -28,17 +28,19 @@ def add(
     url = _normalise(project, url)
     changes: dict[str, str | None] = {"core.remote": name} if default else {}
     changes[f"remote.{name}.url"] = url
-    if level == "project" and holds_secret(url):
-        edit(project.config.files["local"], {f"remote.{name}.url": url})  # a password in it: never tracked
+    if level == "project" and why_local(url):
+        edit(project.config.files["local"], {f"remote.{name}.url": url})
         del changes[f"remote.{name}.url"]
+    elif level == "project" and project.config.find(f"remote.{name}.url", "local"):
+        edit(project.config.files["local"], {f"remote.{name}.url": None})  # it would win
     if changes:
         edit(project.config.files[level], changes, follow=level in USER_LEVELS)
     return redact(url)
 
 
-def holds_secret(url: str) -> bool:
-    """Tell whether a url may not stand in the tracked configuration."""
-    return check_tracked("remote", "url", url) is not None
+def why_local(url: str) -> str:
+    """Return why a url may not stand in the tracked configuration, empty when it may."""
+    return (check_tracked("remote", "url", url) or "").partition(":")[0]
 
 
 def _normalise(project: Project, url: str) -> str:

@@ -22,13 +22,14 @@ from typing import Any, NamedTuple
 from ..errors import ConfigError, RemoteDenied, RemoteError, RemoteNotFound, RemoteUnavailable, UsageError
 from ..paths import show
 from .base import Backend, Capabilities, Info, Sink, check_key, check_prefix, is_key
-from .fsspec_errors import ABSENT, NO_RANGE, status_of, told
+from .fsspec_errors import ABSENT, NO_RANGE, status_of, told, unfit
 from .source import Source
 
 PIECE = 8 << 20  # bytes that are asked for, and held, at a time
 TEMPS = "tmp"  # no object's; in a folder remote it is where the marks of writers are, so our names are unlike theirs
 _TEMP = re.compile(r"put-[0-9a-f]{32}")
 _URL = re.compile(r"fsspec\+([a-z][a-z0-9.+-]*)://(.*)", re.I)
+_PASSWORD = re.compile(r"^([^:/@]*):(?!\d*(?:/|$)).*@")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -56,8 +57,7 @@ _LOCAL = Kind("folder through fsspec", concurrency=2, steady=True, token=("mtime
 _GOOGLE = Kind("Google Cloud Storage bucket", "gcsfs", 16, flat=True, token=("generation",))
 _AZURE = Kind("Azure Blob Storage container", "adlfs", 16, flat=True, token=("etag",))
 KINDS = {
-    "file": _LOCAL,
-    "local": _LOCAL,
+    **dict.fromkeys(("file", "local"), _LOCAL),
     **dict.fromkeys(("gs", "gcs"), _GOOGLE),
     **dict.fromkeys(("az", "abfs", "abfss"), _AZURE),
 }
@@ -66,7 +66,10 @@ KINDS = {
 def open_url(url: str, options: dict[str, str], root: str) -> FsspecBackend:
     """Make the backend of a ``fsspec+PROTOCOL://...`` url. Loads nothing and contacts nobody."""
     protocol, place = split_url(url)
-    return FsspecBackend(protocol, place, settings(options), KINDS.get(protocol, Kind(f"{protocol} through fsspec")))
+    given = settings(options)
+    if "sas_token" in given and "account_name" not in given:  # else whoever writes the url says who is sent it
+        raise ConfigError("fsspec: sas_token stands alone", hint="Set account_name, whose it is, beside it.")
+    return FsspecBackend(protocol, place, given, KINDS.get(protocol, Kind(f"{protocol} through fsspec")))
 
 
 def split_url(url: str) -> tuple[str, str]:
@@ -102,18 +105,14 @@ def open_files(protocol: str, place: str, given: dict[str, Any], kind: Kind) -> 
     url = f"{protocol}://{place}"
     try:
         made = fsspec.get_filesystem_class(protocol)
-        # No instance is shared with others in this process, and no listing is remembered.
-        more = {"use_listings_cache": False} if kind.flat else {}
+        more = {"use_listings_cache": False} if kind.flat else {}  # what others put would not be seen
         return made(**{**made._get_kwargs_from_urls(url), **more, **given, "skip_instance_cache": True})
     except ImportError as error:
         how = f"pip install {kind.package}" if kind.package else show(str(error))[:200]
         message = f"the driver of fsspec for {protocol}:// is not installed"
         raise RemoteError(message, hint=f"Install it: {how}") from None
     except (TypeError, ValueError) as error:
-        raise RemoteDenied(
-            f"{protocol}:// cannot be opened so: {type(error).__name__}: {show(str(error))[:160]}",
-            hint="Look at the url and at remote.NAME.fsspec.",
-        ) from None
+        raise unfit(protocol, error) from None
 
 
 class FsspecBackend(Backend):
@@ -122,7 +121,7 @@ class FsspecBackend(Backend):
     def __init__(self, protocol: str, place: str, given: dict[str, Any], kind: Kind) -> None:
         self.capabilities = Capabilities(kind.label, concurrency=kind.concurrency, streams=not kind.flat)
         self._protocol, self._place, self._given, self._kind = protocol, place, given, kind
-        self._shown = show(f"{protocol}://{re.sub(r':[^@/]*@', '@', place)}".rstrip("/"))
+        self._shown = show(f"fsspec+{protocol}://" + _PASSWORD.sub(r"\1@", place).rstrip("/"))
         self._mutex = threading.Lock()
         self._files: Any = None
         self._process = 0  # the one that `_files` was made in: threads and sockets do not survive a fork
@@ -178,9 +177,8 @@ class FsspecBackend(Backend):
                 f"{self._shown}: there is no {show(needed)}", hint="Make it there, or correct the url of the remote."
             ) from None
         except Exception as error:
-            if not isinstance(error, PermissionError) and status_of(error) != 403:
+            if not isinstance(error, PermissionError) and status_of(error) != 403:  # a missing place would not say so
                 raise
-            # Not allowed to look, which is not what a missing place says.
         self._seen = True
 
     # ---------------------------------------------------------------- putting
@@ -217,10 +215,11 @@ class FsspecBackend(Backend):
             else:
                 files.mv(temp, path)
         except BaseException as error:
-            if isinstance(error, FileNotFoundError):
-                self._made.clear()  # somebody removed a folder that we had seen
             with contextlib.suppress(Exception):
                 files.rm_file(temp)
+            if isinstance(error, FileNotFoundError) and self._made:
+                self._made.clear()
+                raise RemoteUnavailable(f"{self._shown}: a folder was removed meanwhile") from error
             raise
 
     def _make(self, files: Any, folder: str) -> None:
@@ -306,6 +305,8 @@ class FsspecBackend(Backend):
             self._check_place(files)
             below = f"{self._root(files)}/"
             entries = files.find(path, detail=True)
+        if not isinstance(entries, dict):  # adlfs, of the name of an object
+            return
         found = ((name.removeprefix(below), entry) for name, entry in entries.items() if name.startswith(below))
         for key, entry in sorted(found, key=lambda pair: pair[0]):
             if is_key(key) and key.startswith(prefix) and not _is_private(key):

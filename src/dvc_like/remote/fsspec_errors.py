@@ -53,6 +53,14 @@ def told(place: str, *, writing: bool = False) -> Iterator[None]:
         raise found from error
 
 
+def unfit(protocol: str, error: Exception) -> RemoteError:
+    """Return the error for a url or settings that a file system does not take."""
+    return RemoteDenied(
+        f"a file system of {protocol}:// cannot be made so{_text(error)}",
+        hint="Look at the url, and at remote.NAME.fsspec.",
+    )
+
+
 def status_of(error: Exception) -> int:
     """Return the HTTP status that an error carries, 0 when it carries none."""
     for name in ("status_code", "status", "code"):
@@ -67,14 +75,14 @@ def _translated(error: Exception, place: str) -> DvcLikeError:
         return RemoteNotFound(f"{place} is not there")
     names = {kind.__name__ for kind in type(error).__mro__}
     return (
-        _of_ssh(names, place)
+        _of_ssh(error, names, place)
         or _of_status(status_of(error), names, place)
         or _of_system(error, names, place)
         or _unknown(error, place)
     )
 
 
-def _of_ssh(names: set[str], place: str) -> RemoteError | None:
+def _of_ssh(error: Exception, names: set[str], place: str) -> RemoteError | None:
     if "BadHostKeyException" in names:
         return RemoteDenied(
             f"{place}: the server shows another key than the one in known_hosts: it was set up anew, "
@@ -85,7 +93,7 @@ def _of_ssh(names: set[str], place: str) -> RemoteError | None:
         return RemoteDenied(
             f"{place}: the private key has a passphrase", hint="Load it into an agent: `ssh-add PATH-OF-THE-KEY`."
         )
-    if "AuthenticationException" in names:
+    if "AuthenticationException" in names or ("SSHException" in names and "No authentication" in str(error)):
         return RemoteDenied(
             f"{place}: the server lets nobody in with the user and the keys that were offered",
             hint="The user stands in the url (fsspec+sftp://USER@HOST/...); name a key with "

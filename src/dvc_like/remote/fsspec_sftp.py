@@ -24,11 +24,12 @@ from urllib.parse import unquote
 
 import paramiko
 from fsspec.implementations.sftp import SFTPFileSystem
-from paramiko.sftp import CMD_EXTENDED, CMD_EXTENDED_REPLY
+from paramiko.sftp import CMD_DATA, CMD_EXTENDED, CMD_EXTENDED_REPLY, CMD_READ, int64
 
 from ..errors import ConfigError, RemoteDenied, UsageError
 from ..paths import show
 from .fsspec import FsspecBackend, Kind, settings, split_url
+from .fsspec_errors import unfit
 from .options import number
 from .source import Source
 
@@ -37,6 +38,11 @@ TIMEOUT = 60.0  # seconds
 KNOWN_HOSTS = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
 SSH_CONFIG = "~/.ssh/config"
 
+_NOT_SET = {
+    "host_key_policy": "Give a file of host keys: known_hosts.",
+    # The url may be a stranger's, who would be sent it by some other host that is known.
+    "password": "Write it into the url, fsspec+sftp://USER:PASSWORD@HOST/..., which is not tracked then.",
+}
 _REQUEST = 32 << 10  # bytes that every server takes, and gives, at a time
 _WINDOW = 2 << 20  # bytes that are asked for at once: a round trip costs less than they take
 _NEARLY_FULL = 1 << 20
@@ -62,9 +68,9 @@ def open_url(url: str, options: dict[str, str], root: str) -> SftpBackend:
     """Make the backend of such a url. Contacts nobody."""
     protocol, place = split_url(url)
     given = {**settings(options), "timeout": number("timeout", options, TIMEOUT) or TIMEOUT}
-    for name in ("host_key_policy", "policy"):
+    for name, hint in _NOT_SET.items():
         if name in given:
-            raise ConfigError(f"fsspec: {name} is not to be set", hint="Give a file of host keys: known_hosts.")
+            raise ConfigError(f"fsspec: {name} is not to be set", hint=hint)
     for name in ("key_filename", "known_hosts"):
         if name in given:
             given[name] = _files(name, given[name], root)
@@ -236,16 +242,18 @@ class SshFiles(SFTPFileSystem):  # type: ignore[misc]  # of a package that types
             if not stat.S_ISREG(about.st_mode or 0):
                 raise FileNotFoundError(path)
             end = about.st_size if length is None else min(about.st_size, start + length)
-            while start < end:
-                if not self.is_alive:
-                    raise EOFError("the connection was closed")
-                places = range(start, min(end, start + _WINDOW), _REQUEST)
-                chunks = [(at, min(_REQUEST, end - at)) for at in places]
-                for (_, size), piece in zip(chunks, file.readv(chunks), strict=True):
-                    if len(piece) != size:
+            for begin in range(start, end, _WINDOW):
+                answers = _Answers()  # paramiko's own reading ahead takes a thread, whose errors nobody hears
+                asked = []
+                for at in range(begin, min(end, begin + _WINDOW), _REQUEST):
+                    size = min(_REQUEST, end - at)
+                    asked.append((self.ftp._async_request(answers, CMD_READ, file.handle, int64(at), size), size))
+                for ticket, size in asked:
+                    while ticket not in answers.data:
+                        self.ftp._read_response()
+                    if len(piece := answers.data.pop(ticket)) != size:
                         raise EOFError("the file became shorter")
                     yield piece
-                start = places[-1] + chunks[-1][1]
 
     def mv(self, old: str, new: str, **_: Any) -> None:
         """Rename, replacing what has that name; all at once where the server can."""
@@ -275,6 +283,17 @@ class SshFiles(SFTPFileSystem):  # type: ignore[misc]  # of a package that types
             raise
 
 
+class _Answers:
+    """What came back for requests that were sent ahead, in whatever order."""
+
+    def __init__(self) -> None:
+        self.data: dict[int, bytes] = {}
+
+    def _async_response(self, kind: int, message: Any, number: int) -> None:
+        """Hear one, as paramiko tells it; one without data is an error, or the end of the file."""
+        self.data[number] = message.get_string() if kind == CMD_DATA else b""
+
+
 def _is_unknown(error: OSError) -> bool:
     """Tell whether a server does not know a request, or is set up to refuse it."""
     return isinstance(error, PermissionError) or (error.errno is None and "unsupported" in str(error).lower())
@@ -290,7 +309,10 @@ class SftpBackend(FsspecBackend):
         self._connecting = threading.Lock()  # one at a time: a server refuses many that are not logged in yet
 
     def _open(self) -> SshFiles:
-        return SshFiles(**connection_of(self._target, self._given))
+        try:
+            return SshFiles(**connection_of(self._target, self._given))
+        except (TypeError, ValueError) as error:
+            raise unfit(self._protocol, error) from None
 
     def _root(self, files: Any) -> str:
         return self._target.folder.rstrip("/")
@@ -303,8 +325,11 @@ class SftpBackend(FsspecBackend):
         except _ANSWERS:
             self._free.append(files)
             raise
-        except BaseException:
+        except BaseException as error:
+            broke = isinstance(error, OSError) and not files.is_alive
             files.client.close()  # who knows what answers are still on their way
+            if broke:  # else it would look like a refusal
+                raise EOFError(str(error)) from error
             raise
         self._free.append(files)
 
