@@ -17,7 +17,7 @@ from dvc_like import DvcLikeError, Project, Selection
 PUBLIC = {
     *("__version__", "Project", "Selection", "DvcLikeError", "Progress"),
     *("init", "add", "commit", "status", "checkout", "fetch", "push", "pull", "drop", "undo", "undoable", "gc", "fsck"),
-    *("remove", "move", "unprotect", "doctor", "diff", "log", "ls", "du", "check_ignore"),
+    *("migrate", "remove", "move", "unprotect", "doctor", "diff", "log", "ls", "du", "check_ignore"),
     *("HookOptions", "install", "uninstall", "verify"),
 }
 
