@@ -557,6 +557,38 @@ def test_a_clone_without_a_cache_asks_the_remote_for_its_lists(repository: DvcRe
     assert "neither in DVC's cache nor on the remote" in left_of(dvc_like.migrate(again.root))["data"]
 
 
+def test_a_bucket_of_dvc_is_used_where_it_is(repository: DvcRepository, tmp_path: Path) -> None:
+    moto = pytest.importorskip("moto", reason="moto is not installed (extra test)")
+    import boto3
+
+    with moto.mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="bucket")
+        for path in repository.store.rglob("*"):
+            if path.is_file():
+                name = path.relative_to(repository.store).as_posix()
+                client.put_object(Bucket="bucket", Key=f"some/folder/{name}", Body=path.read_bytes())
+
+        def listed() -> dict[str, str]:
+            found = client.list_objects_v2(Bucket="bucket")["Contents"]
+            return {one["Key"]: f"{one['ETag']} {one['LastModified']}" for one in found}
+
+        before = listed()
+        (repository.root / ".dvc/config").write_text(
+            "[core]\n    remote = s3\n['remote \"s3\"']\n    url = s3://bucket/some/folder\n"
+            "    region = us-east-1\n    jobs = 1\n"
+        )
+        repository.save("bucket")
+        copy = clone_of(place_of(repository), tmp_path / "copy")
+        assert dvc_like.migrate(copy.root).left == ()
+        copy.pull()
+        assert bytes_of(copy, "data") == {f"data/{name}": data for name, data in FIRST.items()}
+        assert copy.push().size == 0
+        after = listed()
+        assert {key: one for key, one in after.items() if key in before} == before
+        assert not [key for key in after.keys() - before.keys() if key.startswith("some/folder/files/")]
+
+
 def test_rules_are_copied(repository: DvcRepository) -> None:
     (repository.root / ".dvcignore").write_text("# mine\n*.tmp\n")
     repository.save("rules")
