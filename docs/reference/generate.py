@@ -32,6 +32,8 @@ COMMON = {"--json", "--quiet", "--verbose", "--debug", "--cd", "--help"}
 RESULTS = {
     "ops._tracked": ("Target",),
     "meta.file": ("Meta",),
+    "ops.migrate": ("Migration", "Migrated"),
+    "ops._foreign": ("Left",),
     "ops.add": ("Added",),
     "ops.status": ("TargetStatus", "Change"),
     "ops.checkout": ("CheckedOut",),

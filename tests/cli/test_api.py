@@ -18,6 +18,7 @@ PUBLIC = {
     *("__version__", "Project", "Selection", "DvcLikeError", "Progress"),
     *("init", "add", "commit", "status", "checkout", "fetch", "push", "pull", "drop", "undo", "undoable", "gc", "fsck"),
     *("remove", "move", "unprotect", "doctor", "diff", "log", "ls", "du", "check_ignore", "import_url", "open", "read"),
+    *("migrate", "get", "import_", "update"),
     *("HookOptions", "install", "uninstall", "verify"),
 }
 

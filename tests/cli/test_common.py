@@ -18,6 +18,7 @@ from dvc_like.cli.table import COMMANDS, HIDDEN
 #: A call of every command that succeeds in the project below, and the name of its document.
 CALLS = {
     "init": ["init", "--force"],
+    "migrate": ["migrate"],
     "add": ["add", "data"],
     "commit": ["commit"],
     "status": ["status"],

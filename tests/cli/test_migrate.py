@@ -190,6 +190,25 @@ def test_running_it_again_finds_nothing_to_do(repository: DvcRepository, cli: Cl
     assert repository.git("write-tree") == staged
 
 
+def test_another_migration_that_came_first_is_noticed(
+    repository: DvcRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both look at the same state; the one that waits for the lock must not repeat what is done."""
+    real = dvc_like.ops.migrate.init
+
+    def after_another(*words: str, **options: bool) -> dvc_like.Project:
+        monkeypatch.setattr(dvc_like.ops.migrate, "init", real)
+        assert len(dvc_like.migrate().targets) == 2
+        (repository.root / "data/a.txt").write_bytes(b"changed\n")
+        place_of(repository).add("data")
+        return real(*words, **options)
+
+    monkeypatch.setattr(dvc_like.ops.migrate, "init", after_another)
+    with pytest.raises(DvcLikeError, match="another program"):
+        dvc_like.migrate()
+    assert place_of(repository).changes() == {}
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of this kind do not exist on this system")
 def test_killed_at_any_moment_it_is_completed_by_the_next_run(repository: DvcRepository, tmp_path: Path) -> None:
     cache, store = fingerprints(repository.cache), fingerprints(repository.store)
@@ -336,7 +355,11 @@ BAD_OUTS = {
     "unpushed": ("path: evil\n  push: false", "push: false"),
     "versioned": ("path: evil\n  version_id: x", "bucket with versions"),
     "dvc 2": ("path: evil\n  hash: md5-dos2unix", "DVC 2"),
+    "truth": ("path: evil\n  size: true", "no sound size"),
     "tracked": ("path: kept.txt", "Git tracks it"),
+    "ignored": ("path: kept/evil", "Git ignores kept/evil.meta"),
+    "twice": ("path: data", "lies in data, or is that again"),
+    "below a file": ("path: kept.txt/evil", "kept.txt is a file, so nothing can lie in it"),
     "inside": ("path: data/sub", "lies in data"),
 }
 
@@ -349,6 +372,7 @@ def test_what_cannot_be_taken_over_is_named_and_stays(
     outside.mkdir()
     (repository.root / "hop").symlink_to(outside)
     repository.write("kept.txt", b"Git's")
+    repository.write("kept/.gitignore", b"evil*\n")
     lines = {"md5": repository.store_object(b"evil"), "size": "4", "hash": "md5"}
     lines |= dict(line.strip().split(": ", 1) for line in text.split("\n"))
     out = "".join(f"  {key}: {value}\n" for key, value in lines.items())
@@ -382,6 +406,21 @@ LISTS = {
     "clash": ([{"md5": md5(b"model 1"), "relpath": name} for name in ("x", "x/y")], "below a file"),
     "total": ([{"md5": md5(b"model 1"), "relpath": "x"}], "number and size"),
 }
+
+
+def test_a_copy_that_is_damaged_is_not_made(repository: DvcRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_link(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    path = repository.cache / "files/md5" / md5(b"model 1")[:2] / md5(b"model 1")[2:]
+    path.chmod(0o644)
+    path.write_bytes(b"model X")
+    monkeypatch.setattr(os, "link", no_link)
+    dvc_like.migrate()
+    assert path.relative_to(repository.cache).as_posix() not in objects_in(place_of(repository).cache)
+    (repository.root / "models/m.bin").unlink()
+    place_of(repository).pull()
+    assert (repository.root / "models/m.bin").read_bytes() == b"model 1"
 
 
 @pytest.mark.parametrize(("document", "reason"), LISTS.values(), ids=LISTS)
@@ -490,9 +529,20 @@ def test_a_cache_that_a_tracked_file_names_elsewhere_is_not_read(repository: Dvc
     repository.save("cache")
     done = dvc_like.migrate(dry_run=True)
     assert any("not in DVC's cache" in note for note in done.notes)
-    assert any("a file that Git tracks names it" in note for note in done.notes)
+    assert any("what Git tracks leads there" in note for note in done.notes)
     (repository.root / ".dvc/config.local").write_text(f"[cache]\n    dir = {elsewhere}\n")
     assert not any("not in DVC's cache" in note for note in dvc_like.migrate().notes)
+
+
+def test_a_cache_that_is_a_link_of_gits_is_not_read(repository: DvcRepository) -> None:
+    elsewhere = repository.cache.rename(repository.root.parent / "elsewhere")
+    repository.cache.symlink_to(elsewhere)
+    assert not any("not in DVC's cache" in note for note in dvc_like.migrate(dry_run=True).notes)
+    repository.git("add", "-f", ".dvc/cache")
+    repository.git("commit", "-q", "-m", "a link")
+    done = dvc_like.migrate(dry_run=True)
+    assert any("what Git tracks leads there" in note for note in done.notes)
+    assert any("not in DVC's cache" in note for note in done.notes)
 
 
 def test_a_clone_without_a_cache_asks_the_remote_for_its_lists(repository: DvcRepository, tmp_path: Path) -> None:
@@ -505,6 +555,38 @@ def test_a_clone_without_a_cache_asks_the_remote_for_its_lists(repository: DvcRe
     shutil.rmtree(repository.store)
     again = clone_of(place_of(repository), tmp_path / "again")
     assert "neither in DVC's cache nor on the remote" in left_of(dvc_like.migrate(again.root))["data"]
+
+
+def test_a_bucket_of_dvc_is_used_where_it_is(repository: DvcRepository, tmp_path: Path) -> None:
+    moto = pytest.importorskip("moto", reason="moto is not installed (extra test)")
+    import boto3
+
+    with moto.mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="bucket")
+        for path in repository.store.rglob("*"):
+            if path.is_file():
+                name = path.relative_to(repository.store).as_posix()
+                client.put_object(Bucket="bucket", Key=f"some/folder/{name}", Body=path.read_bytes())
+
+        def listed() -> dict[str, str]:
+            found = client.list_objects_v2(Bucket="bucket")["Contents"]
+            return {one["Key"]: f"{one['ETag']} {one['LastModified']}" for one in found}
+
+        before = listed()
+        (repository.root / ".dvc/config").write_text(
+            "[core]\n    remote = s3\n['remote \"s3\"']\n    url = s3://bucket/some/folder\n"
+            "    region = us-east-1\n    jobs = 1\n"
+        )
+        repository.save("bucket")
+        copy = clone_of(place_of(repository), tmp_path / "copy")
+        assert dvc_like.migrate(copy.root).left == ()
+        copy.pull()
+        assert bytes_of(copy, "data") == {f"data/{name}": data for name, data in FIRST.items()}
+        assert copy.push().size == 0
+        after = listed()
+        assert {key: one for key, one in after.items() if key in before} == before
+        assert not [key for key in after.keys() - before.keys() if key.startswith("some/folder/files/")]
 
 
 def test_rules_are_copied(repository: DvcRepository) -> None:
@@ -539,7 +621,9 @@ def test_nothing_is_begun_that_git_could_not_take_back(repository: DvcRepository
     with pytest.raises(UsageError, match="not committed"):
         dvc_like.migrate()
     assert tree_of(repository.root, skip=(".git",)) == before
-    assert dvc_like.migrate(dry_run=True).targets
+    done = dvc_like.migrate(dry_run=True)
+    assert done.targets
+    assert any("It would be refused" in note for note in done.notes)
 
 
 def test_where_nothing_is_to_be_migrated(repo: Path) -> None:

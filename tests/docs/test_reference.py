@@ -466,6 +466,11 @@ def printed(repo: Path, keep_gc: None, drive_server: DriveServer) -> Printed:
     run("unprotect", "data")
     run("move", "data/frames", "data/2024")
     run("remove", "--outs", "data/2024")
+    write(".dvc/config", "[core]\n    autostage = true\n")
+    out = f"outs:\n- md5: {'a' * 32}\n  hash: md5\n  size: 1\n"
+    write("moved.dvc", f"{out}  path: moved\n")
+    write("left.dvc", f"{out}  path: left\n  cache: false\n")
+    run("migrate", "--dry-run")
     return found
 
 

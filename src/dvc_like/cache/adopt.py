@@ -13,6 +13,8 @@ from ..errors import UnsafePath
 from .place import CANNOT_LINK
 from .store import Cache
 
+_NO_FOLLOW = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}  # Windows follows none
+
 
 def adopt(cache: Cache, digest: Digest, source: str) -> bool:
     """Make the regular file at `source` an object of the cache; False where it cannot be linked and must be copied.
@@ -27,7 +29,7 @@ def adopt(cache: Cache, digest: Digest, source: str) -> bool:
         raise UnsafePath(f"{cache.root}/{shard} is a link; nothing is written through it", hint="Remove the link.")
     os.makedirs(f"{cache.root}/{shard}", exist_ok=True)
     try:
-        os.link(source, f"{cache.root}/{key}", follow_symlinks=False)
+        os.link(source, f"{cache.root}/{key}", **_NO_FOLLOW)
     except FileExistsError:
         return True  # another process brought it meanwhile
     except OSError as error:

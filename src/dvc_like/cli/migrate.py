@@ -82,7 +82,7 @@ def _report(console: Console, done: Migration) -> None:
     if done.commit is not None:
         console.say('Next: git commit -m "move to dvc-like"')
     if any(name.startswith("remote.") for name in done.settings):
-        console.say("Then: dvc-like push, which uploads the lists of folders and no data")
+        console.say("Then: dvc-like push, which uploads the lists of folders, and of the data what DVC had not pushed")
     if done.commit is not None:
         console.say(
             f"Back: git checkout --no-overlay HEAD -- . before the commit, after it git checkout {done.commit[:10]}"

@@ -123,7 +123,7 @@ def _load(root: Dir, name: str) -> dict[str, Any]:
 def _tracked_by(document: dict[str, Any], name: str) -> list[Found]:
     """Return what one ``.dvc`` file tracks: all of it, or an error."""
     outs, wdir = document.get("outs"), document.get("wdir", ".")
-    if not isinstance(outs, list) or not isinstance(wdir, str):
+    if not isinstance(outs, list) or not outs or not isinstance(wdir, str):
         raise BadMeta("it is no file of DVC: it lists nothing")
     if document.get("cmd"):
         raise BadMeta("it is a stage of DVC 0, with a command", hint="`dvc-like add` what it makes.")
@@ -163,7 +163,7 @@ def _out(out: object, folder: str, origin: str, shared: dict[str, Any], *, optio
             f"{show(path)} is recorded in the way of DVC 2, whose MD5 of a text is not that of its bytes",
             hint="`dvc cache migrate --dvc-files` makes it DVC 3's: commit that, `dvc push`, then run this again.",
         )
-    if any(one is not None and (not isinstance(one, int) or not 0 <= one < 1 << 63) for one in (size, files)):
+    if any(one is not None and (type(one) is not int or not 0 <= one < 1 << 63) for one in (size, files)):
         raise BadMeta(f"{show(path)} has no sound size")
     if remote is not None and not isinstance(remote, str):
         raise BadMeta(f"{show(path)} has a `remote` that is no name")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from configparser import Error, RawConfigParser
 
 from ..config import check_remote_name, check_tracked, meaning
@@ -45,8 +46,8 @@ _VERSIONED = ("version_aware", "worktree")
 _Read = dict[str, dict[str, tuple[str, bool]]]
 
 
-def translate(root: str, survey: Survey) -> str:
-    """Add our settings to `survey`; return the folder of DVC's cache."""
+def translate(root: str, tracked: Collection[str], survey: Survey) -> str:
+    """Add our settings to `survey`; return the folder of DVC's cache. `tracked` is what Git tracks here."""
     found = _read(root, survey)
     for name, ours in _SETTINGS.items():
         section, _, key = name.partition(".")
@@ -58,7 +59,7 @@ def translate(root: str, survey: Survey) -> str:
     default = found.get("core", {}).get("remote")
     if default is not None and any(f"remote.{default[0]}.url" in level for level in survey.settings.values()):
         _set(survey, "core.remote", *default)
-    return _cache(root, found, survey)
+    return _cache(root, tracked, found, survey)
 
 
 def _read(root: str, survey: Survey) -> _Read:
@@ -161,15 +162,18 @@ def _set(survey: Survey, name: str, text: str, tracked: bool) -> None:
         survey.settings[level][name] = text
 
 
-def _cache(root: str, found: _Read, survey: Survey) -> str:
-    """Return DVC's cache folder. One outside the repository is used only on the word of a file that is not tracked."""
+def _cache(root: str, tracked: Collection[str], found: _Read, survey: Survey) -> str:
+    """Return DVC's cache folder. One outside the repository is used only on the word of what Git does not track."""
     usual = os.path.join(root, FOLDER, "cache")
-    text, tracked = found.get("cache", {}).get("dir", ("", True))
+    text, by_git = found.get("cache", {}).get("dir", ("", True))
     place = os.path.normpath(os.path.join(root, FOLDER, os.path.expanduser(text))) if text else usual
-    if tracked and os.path.commonpath([root, place]) != root:
+    inner = f"{place}/".replace(os.sep, "/").removeprefix(f"{root}/".replace(os.sep, "/")).split("/")[:-1]
+    is_outside = not os.path.normcase(place).startswith(os.path.normcase(os.path.join(root, "")))
+    is_link = any("/".join(inner[:end]) in tracked for end in range(1, len(inner) + 1))  # Git tracks no folders
+    if by_git and (is_outside or is_link):
         survey.notes.append(
-            f"the cache {show(place)} was not used: a file that Git tracks names it. If you trust it, "
+            f"the cache {show(place)} was not used: what Git tracks leads there. If you trust it, "
             "`dvc cache dir --local` says it for this machine; then repeat."
         )
-        return usual
+        return os.devnull  # in which nothing lies
     return place

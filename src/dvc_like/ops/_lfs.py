@@ -36,7 +36,8 @@ def read(git: Git, root: Dir, survey: Survey) -> None:
     survey.attributes += [RelPath(path) for _, path in files if _has_rules(root, path)]
     blobs = sorted({head[1].decode() for head, _ in files})
     sizes = git.run("cat-file", "--batch-check=%(objectsize)", stdin="".join(f"{name}\n" for name in blobs).encode())
-    small = {name for name, size in zip(blobs, sizes.split(b"\n"), strict=False) if int(size) <= _MAX_POINTER}
+    known = [(name, size) for name, size in zip(blobs, sizes.split(b"\n"), strict=False) if size.isdigit()]
+    small = {name for name, size in known if int(size) <= _MAX_POINTER}
     modes = {path: head[0] for head, path in files}
     for path, data in git.contents([(head[1].decode(), path) for head, path in files if head[1].decode() in small]):
         if data.startswith(_MARK):

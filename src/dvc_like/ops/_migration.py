@@ -13,7 +13,7 @@ from .. import paths
 from ..digest import DEFAULT
 from ..errors import CorruptData, DataMissing, DvcLikeError, NoProject, UsageError
 from ..fsutil import Dir
-from ..git import Git
+from ..git import Git, ignores
 from ..meta.file import MAX_SIZE, SUFFIX, Meta, encode
 from ..paths import RelPath, is_below, show
 from ..project import FOLDER, Project
@@ -35,16 +35,16 @@ def look_over(root: str, git: Git | None, source: str | None) -> Survey:
     survey.uncommitted.update(others if git is not None else ())
     with Dir.open_root(root) as top:
         if source != _lfs.SOURCE and os.path.isdir(os.path.join(root, DVC_FOLDER)):
-            survey.shelves[_dvc.SOURCE] = _dvc.shelf(translate(root, survey))
+            survey.shelves[_dvc.SOURCE] = _dvc.shelf(translate(root, frozenset(tracked), survey))
             _dvc.read(top, [name for name in (*tracked, *others) if os.path.lexists(os.path.join(root, name))], survey)
             survey.gone += [name for name in tracked if _is_gone(root, name)]
         if source != _dvc.SOURCE and git is not None:
             survey.shelves[_lfs.SOURCE] = _lfs.shelf(git)
             _lfs.read(git, top, survey)
-        is_known = _dvc.SOURCE in survey.shelves or os.path.isfile(os.path.join(root, FOLDER, "config"))
+        is_known = _dvc.SOURCE in survey.shelves or project_at(root) is not None
         if not is_known and not (survey.found or survey.left or survey.attributes):
             raise NoProject(f"neither DVC nor Git LFS keeps data in {show(root)}", hint="Name its folder with `--cd`.")
-        _plan_all(top, survey, tracked if git is not None else [], _algorithm(root))
+        _plan_all(top, git, survey, tracked)
     _note(git, survey)
     return survey
 
@@ -80,15 +80,15 @@ def _names(root: str, git: Git | None) -> tuple[list[str], list[str]]:
     return tracked, others
 
 
-def _algorithm(root: str) -> str:
-    try:
-        return Project.find(root).algorithm
-    except NoProject:
-        return DEFAULT
+def project_at(root: str) -> Project | None:
+    """Return the project that is there already; none of a folder above."""
+    return Project.find(root) if os.path.isfile(os.path.join(root, FOLDER, "config")) else None
 
 
-def _plan_all(top: Dir, survey: Survey, tracked: list[str], algorithm: str) -> None:
+def _plan_all(top: Dir, git: Git | None, survey: Survey, tracked: list[str]) -> None:
     """Decide what becomes of each path. One ``.dvc`` file is migrated wholly or not at all."""
+    project = project_at(top.path)
+    algorithm = project.algorithm if project is not None else DEFAULT
     files, folders = set(tracked), set()
     away = Away(top.path, {**survey.settings["project"], **survey.settings["local"]})
     for name in tracked:
@@ -96,7 +96,9 @@ def _plan_all(top: Dir, survey: Survey, tracked: list[str], algorithm: str) -> N
             folders.add(name)
     failed: set[str] = set()
     last: RelPath | None = None
-    for one in sorted(survey.found):
+    metas = [one.path + SUFFIX for one in survey.found]
+    ignored = set(ignores(git, metas)) if git is not None and metas else set()
+    for one in sorted(survey.found, key=lambda one: (one.path, one.optional, one.origin)):
         by_git = one.source == _dvc.SOURCE and (one.path in files or one.path in folders)
         if by_git and one.optional:
             continue  # dvc.lock lists what Git keeps as well
@@ -107,6 +109,9 @@ def _plan_all(top: Dir, survey: Survey, tracked: list[str], algorithm: str) -> N
                 raise UsageError(f"it lies in {show(last)}, or is that again")
             plan = _plan(survey, away, one, algorithm)
             if _is_free(top, plan):
+                if one.path + SUFFIX in ignored:
+                    way = "Add the rule `!*.meta` behind the one that does it."
+                    raise UsageError(f"Git ignores {show(one.path)}{SUFFIX}", hint=way)
                 survey.plans.append(plan)
                 last = one.path
         except DvcLikeError as error:

@@ -13,7 +13,7 @@ from ..cache.place import Placer
 from ..cache.writer import Writer
 from ..digest import Digest
 from ..durable import everything_to_disk
-from ..errors import DvcLikeError
+from ..errors import CorruptData, DvcLikeError
 from ..fsutil import CHUNK, READ, Dir
 from ..meta.file import SUFFIX, encode
 from ..paths import RelPath, join
@@ -22,7 +22,7 @@ from ..workspace.ignore import NAME as IGNORE
 from ..workspace.leftovers import sweep
 from . import _lfs
 from ._dvc import IGNORE as THEIR_IGNORE
-from ._foreign import Plan, Survey
+from ._foreign import Found, Plan, Survey
 from ._session import Session
 
 
@@ -41,8 +41,11 @@ class TakeOver:
         with self._session.progress.task("migrating") as task, self._session.writer() as writer:
             task.expect(files=sum(len(plan.files) for plan in self._survey.plans))
             for plan in self._survey.plans:
+                shelf = self._survey.shelves[plan.found.source]
                 for digest, size in plan.files.values():
-                    self._bring(writer, self._survey.shelves[plan.found.source].place(digest), digest, size)
+                    if digest not in self._seen and shelf.size(digest) is not None:
+                        self._bring(writer, shelf.place(digest), digest, size)
+                    self._seen.add(digest)
                     task.advance(files=1)
                 for tree in plan.trees:
                     writer.put_tree(tree)
@@ -56,25 +59,21 @@ class TakeOver:
                 self._point(plan, aside)
 
     def _bring(self, writer: Writer, source: str, digest: Digest, size: int) -> None:
-        """Have an object in the cache. One that is not here at all stays for a remote to bring."""
-        if digest in self._seen:
+        """Have an object in the cache: a link to it, or a copy that is verified."""
+        if adopt(self._session.cache, digest, source):
             return
-        self._seen.add(digest)
-        try:
-            if adopt(self._session.cache, digest, source):
-                return
-            with open(os.open(source, READ), "rb", buffering=0) as file:
-                incoming = writer.receive(digest, size)
-                try:
-                    file.seek(incoming.start)
-                    while data := file.read(CHUNK):
-                        incoming.write(data)
-                    incoming.accept()
-                finally:
-                    incoming.reject()
-            self.copied += size
-        except FileNotFoundError:
-            return
+        with open(os.open(source, READ), "rb", buffering=0) as file:
+            incoming = writer.receive(digest, size)
+            try:
+                file.seek(incoming.start)
+                while data := file.read(CHUNK):
+                    incoming.write(data)
+                incoming.accept()
+                self.copied += size
+            except CorruptData:
+                pass  # a remote may have it, and `status` says that the cache lacks it
+            finally:
+                incoming.reject()
 
     def _copy_rules(self, folder: RelPath, aside: Dir) -> None:
         with self._session.root.descend(folder) as here:
@@ -97,23 +96,26 @@ class TakeOver:
 
     def _settle(self, plan: Plan) -> None:
         """Put bytes where only something that stood for them is: LFS's pointer, or a link into DVC's cache."""
-        stands_for = _is_pointer if plan.found.source == _lfs.SOURCE else _is_link
         placer = Placer(self._session.cache, self._session.project.link_types)
+        is_lfs = plan.found.source == _lfs.SOURCE
         for below, (digest, _) in plan.files.items():
             path = join(plan.found.path, below) if plan.meta.is_folder else plan.found.path
+            if not is_lfs and not os.path.islink(os.path.join(self._session.project.root, path)):
+                continue
             name = path.rpartition("/")[2]
+            source = self._survey.shelves[plan.found.source].place(digest)
             try:
                 with self._session.root.descend(paths.parent(path)) as here:
-                    if stands_for(here, name, plan, self._survey.shelves[plan.found.source].place(digest)):
+                    if _is_pointer(here, name, plan.found) if is_lfs else _is_link(here, name, source):
                         placer.place(here, name, digest, executable=plan.meta.executable, replace=True)
             except (OSError, DvcLikeError):
                 continue  # not there, or not to be read: `status` says so
 
 
-def _is_pointer(here: Dir, name: str, plan: Plan, source: str) -> bool:
-    text = _lfs.pointer(plan.found)
+def _is_pointer(here: Dir, name: str, found: Found) -> bool:
+    text = _lfs.pointer(found)
     return here.lstat(name).st_size == len(text) and here.read(name, len(text)) == text
 
 
-def _is_link(here: Dir, name: str, plan: Plan, source: str) -> bool:
-    return os.path.islink(f"{here.path}/{name}") and os.path.join(here.path, here.readlink(name)) == source
+def _is_link(here: Dir, name: str, source: str) -> bool:
+    return os.path.normpath(os.path.join(here.path, here.readlink(name))) == os.path.normpath(source)

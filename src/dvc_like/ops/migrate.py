@@ -24,9 +24,10 @@ from ..workspace.ignore import NAME as IGNORE
 from . import _dvc, _lfs
 from ._dvc_config import FOLDER as DVC_FOLDER
 from ._foreign import Left, Survey
-from ._migration import look_over
+from ._migration import look_over, project_at
 from ._session import Session, open_session
 from ._take_over import TakeOver
+from ._tracked import is_ours
 from .init import init
 
 SOURCES = (_dvc.SOURCE, _lfs.SOURCE)
@@ -79,9 +80,15 @@ def migrate(
     root, git = _find(os.path.abspath(os.fspath(folder) if folder is not None else os.getcwd()), source)
     survey = look_over(root, git, source)
     commit = _commit(git)
+    _settle_cache(root, survey)
     copied = 0
-    if not dry_run:
+    try:
         _refuse_changes(root, git, survey)
+    except DvcLikeError as error:
+        if not dry_run:
+            raise
+        survey.notes.append("; ".join((f"It would be refused: {error.message}", *error.details)))
+    if not dry_run:
         copied = _carry_out(root, git, survey, progress) if survey.plans or survey.attributes or survey.gone else 0
     return Migration(
         root=root,
@@ -132,8 +139,9 @@ def _refuse_changes(root: str, git: Git | None, survey: Survey) -> None:
     if git is None:
         return
     place = [f":(top,literal){git.prefix}"] if git.prefix else []
-    changed = git.run("diff", "--name-only", "--no-ext-diff", "-z", "HEAD", "--", *place).split(b"\0")[:-1]
-    names = [name for name in map(git.relative, changed) if not _is_of_migration(root, name)]
+    listed = git.run("diff", "--name-only", "--no-ext-diff", "--ignore-submodules", "-z", "HEAD", "--", *place)
+    changed = map(git.relative, listed.split(b"\0")[:-1])
+    names = [name for name in changed if not _is_of_migration(root, name)]
     names += sorted({plan.found.origin for plan in survey.plans} & survey.uncommitted)
     if names:
         raise UsageError(
@@ -148,14 +156,16 @@ def _is_of_migration(root: str, name: str) -> bool:
     base = name.rpartition("/")[2]
     if base in (gitignore.NAME, IGNORE, _lfs.ATTRIBUTES) or base.endswith(SUFFIX) or name.startswith(f"{FOLDER}/"):
         return True
-    is_gone = base.endswith(_dvc.SUFFIX) and not os.path.lexists(os.path.join(root, name))
-    return is_gone or os.path.lexists(os.path.join(root, name + SUFFIX))
+    if base.endswith(_dvc.SUFFIX) and not os.path.lexists(os.path.join(root, name)):
+        return True
+    with suppress(OSError), open(os.path.join(root, name + SUFFIX), "rb") as file:
+        return is_ours(file.read(MAX_SIZE + 1))
+    return False
 
 
 def _carry_out(root: str, git: Git | None, survey: Survey, progress: Progress) -> int:
     """Do what was planned; return the bytes that had to be copied."""
     project = init(root, git=git is not None, subdir=git is not None and bool(git.prefix), force=True)
-    _settle_cache(project, survey)
     for level, settings in survey.settings.items():
         kept = {name: value.text for name in settings if (value := project.config.find(name, level)) is not None}
         survey.notes += [f"{name} was set already, and stays as it is" for name in kept if kept[name] != settings[name]]
@@ -163,6 +173,9 @@ def _carry_out(root: str, git: Git | None, survey: Survey, progress: Progress) -
             edit(project.config.files[level], {name: text for name, text in settings.items() if name not in kept})
     project = Project.find(root)
     with open_session(project, progress, worktree=True, cache="shared") as session:
+        origins = {plan.found.origin for plan in survey.plans if plan.found.source == _dvc.SOURCE}
+        if not all(os.path.lexists(os.path.join(root, origin)) for origin in origins):
+            raise DvcLikeError("another program took files of DVC away meanwhile", hint="Run this again.")
         taken = TakeOver(session, survey)
         taken.run()
         if git is not None:
@@ -171,13 +184,17 @@ def _carry_out(root: str, git: Git | None, survey: Survey, progress: Progress) -
     return taken.copied
 
 
-def _settle_cache(project: Project, survey: Survey) -> None:
+def _settle_cache(root: str, survey: Survey) -> None:
     """Where DVC's cache is a folder on another disk, keep ours there too: a link cannot lead to another one."""
-    dvc = survey.shelves.get(_dvc.SOURCE)
-    if dvc is None or project.config.find("cache.dir") is not None:
+    dvc, project = survey.shelves.get(_dvc.SOURCE), project_at(root)
+    if (
+        dvc is None
+        or not os.path.isdir(dvc.root)
+        or (project is not None and project.config.find("cache.dir") is not None)
+    ):
         return
     with suppress(OSError):
-        if os.stat(dvc.root).st_dev != os.stat(project.folder).st_dev and os.access(dvc.root, os.W_OK):
+        if os.stat(dvc.root).st_dev != os.stat(root).st_dev and os.access(dvc.root, os.W_OK):
             survey.settings["local"]["cache.dir"] = os.path.join(os.path.realpath(dvc.root), "dvc-like")
 
 
