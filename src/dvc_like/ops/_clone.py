@@ -27,6 +27,7 @@ from ._sources import bare, scheme_of
 TIMEOUT = 3600.0  # seconds that another process may take to bring what we need as well
 _FULL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NAME = re.compile(r"(?!-)[^\x00-\x20~^:?*\[\\]+")  # what may be the name of a ref
+_COUNT = "GIT_CONFIG_COUNT"  # settings that Git takes from the environment
 _ALL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _PART = ("--depth=1", "--filter=blob:none")
 _QUIET = ("fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--recurse-submodules=no")
@@ -206,8 +207,9 @@ class Clone(Git):
         }
         if named:  # objects by name: what we have says nothing about them
             settings["fetch.negotiationAlgorithm"] = "noop"
-        count = int(os.environ.get("GIT_CONFIG_COUNT") or 0) if os.environ.get("GIT_CONFIG_COUNT", "0").isdigit() else 0
-        more = {"GIT_CONFIG_COUNT": str(count + len(settings))}
+        given = os.environ.get(_COUNT, "")
+        count = int(given) if given.isdigit() else 0
+        more = {_COUNT: str(count + len(settings))}
         for at, (key, value) in enumerate(settings.items(), count):
             more |= {f"GIT_CONFIG_KEY_{at}": key, f"GIT_CONFIG_VALUE_{at}": value}
         more["GIT_TERMINAL_PROMPT"] = os.environ.get("GIT_TERMINAL_PROMPT", "0")
