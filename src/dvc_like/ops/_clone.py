@@ -12,12 +12,12 @@ import difflib
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .. import digest as digests
 from .. import homes
-from ..errors import DvcLikeError, RemoteDenied, RemoteError, RemoteUnavailable, UsageError
+from ..errors import DvcLikeError, RemoteDenied, RemoteError, RemoteUnavailable, UnsafePath, UsageError
 from ..git import Git
 from ..locks import lock
 from ..paths import show
@@ -27,6 +27,8 @@ from ._sources import bare, scheme_of
 TIMEOUT = 3600.0  # seconds that another process may take to bring what we need as well
 _FULL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NAME = re.compile(r"(?!-)[^\x00-\x20~^:?*\[\\]+")  # what may be the name of a ref
+_COUNT = "GIT_CONFIG_COUNT"  # settings that Git takes from the environment
+_SCHEMES = ("https", "http", "ssh", "git+ssh", "ssh+git", "git")
 _ALL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _PART = ("--depth=1", "--filter=blob:none")
 _QUIET = ("fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--recurse-submodules=no")
@@ -35,7 +37,9 @@ _DENIED = re.compile(
 )
 _UNSUPPORTED = re.compile(r"does not support (shallow|--depth|filter)|dumb http|upload-pack: filter", re.I)
 _DAMAGED = re.compile(
-    r"not a git repository|bad object|corrupt|unable to read|invalid index-pack|loose object|packfile", re.I
+    r"not a git repository|bad (object|config|signature|line)|corrupt|unable to read|loose object|not a GIT packfile|"
+    r"index file .* is too small|error opening index",
+    re.I,
 )
 _NOT_THERE = re.compile(r"not our ref|unadvertised object|no such remote ref|find remote ref", re.I)
 
@@ -73,15 +77,7 @@ class Clone(Git):
         if rev is not None and _FULL.fullmatch(rev) and self._has(rev):
             return rev  # needs no network
         with self.locked() as held:
-            for again in (True, False):
-                try:
-                    self._prepare(held)
-                    return self._bring(rev, held)
-                except DvcLikeError as error:
-                    if isinstance(error, RemoteError | UsageError) or not (again and _DAMAGED.search(error.message)):
-                        raise
-                    shutil.rmtree(self.git_dir, ignore_errors=True)  # it can all be had again
-        raise AssertionError("the second attempt returns or raises")
+            return self._prepared(held, lambda: self._bring(rev, held))
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[int]:
@@ -96,7 +92,21 @@ class Clone(Git):
 
     # ---------------------------------------------------------------- under the lock
 
-    def _prepare(self, held: int, *, sha256: bool = False) -> None:
+    def _prepared(self, held: int, work: Callable[[], str]) -> str:
+        """Do some work in the repository; it is made anew where it is damaged, or names its objects otherwise."""
+        sha256 = False
+        for last in (False, False, True):
+            self._prepare(held, sha256=sha256)
+            try:
+                return work()
+            except (_Damaged, _Mismatch) as error:
+                if last:
+                    raise
+                sha256 = sha256 or isinstance(error, _Mismatch)
+                shutil.rmtree(self.git_dir, ignore_errors=True)  # it can all be had again
+        raise AssertionError("the last attempt returns or raises")
+
+    def _prepare(self, held: int, *, sha256: bool) -> None:
         """Make the repository, or sweep what a process that died left in it: nobody else writes to it now."""
         if not os.path.exists(os.path.join(self.git_dir, "HEAD")):
             shutil.rmtree(self.git_dir, ignore_errors=True)
@@ -118,10 +128,6 @@ class Clone(Git):
             return name
         if _NAME.fullmatch(name):
             ref = f"refs/at/{digests.of_bytes('sha256', name.encode()).partition(':')[2]}"
-            with contextlib.suppress(_Mismatch):
-                return self._bring_ref(name, ref, held)
-            shutil.rmtree(self.git_dir)
-            self._prepare(held, sha256=True)
             return self._bring_ref(name, ref, held)
         return self._bring_history(name, held)
 
@@ -141,10 +147,13 @@ class Clone(Git):
         """
         history = Clone(os.path.join(self.top, "history"), self.url, self._progress)
         os.makedirs(history.top, exist_ok=True)
-        history._prepare(held)
-        history._fetch(("--filter=tree:0", "--prune"), _ALL, held)
+
+        def find() -> str:
+            history._fetch(("--filter=tree:0", "--prune"), _ALL, held)
+            return history.resolve(rev)
+
         try:
-            commit = history.resolve(rev)
+            commit = history._prepared(held, find)
         except UsageError:
             raise self._unknown(rev, held) from None
         if not self._has(commit):
@@ -161,7 +170,7 @@ class Clone(Git):
             try:
                 self._fetch(("--depth=1", "--no-filter"), (self._asked,), held, names="-")
             except UsageError:
-                self._fetch(("--no-filter", *self._deeper()), _ALL, held, names="-")
+                self._fetch(("--no-filter", "--refetch", *self._deeper()), _ALL, held, names="-")
 
     def _deeper(self) -> tuple[str, ...]:
         return ("--unshallow",) if self.is_shallow() else ()
@@ -206,8 +215,9 @@ class Clone(Git):
         }
         if named:  # objects by name: what we have says nothing about them
             settings["fetch.negotiationAlgorithm"] = "noop"
-        count = int(os.environ.get("GIT_CONFIG_COUNT") or 0) if os.environ.get("GIT_CONFIG_COUNT", "0").isdigit() else 0
-        more = {"GIT_CONFIG_COUNT": str(count + len(settings))}
+        given = os.environ.get(_COUNT, "")
+        count = int(given) if given.isdigit() else 0
+        more = {_COUNT: str(count + len(settings))}
         for at, (key, value) in enumerate(settings.items(), count):
             more |= {f"GIT_CONFIG_KEY_{at}": key, f"GIT_CONFIG_VALUE_{at}": value}
         more["GIT_TERMINAL_PROMPT"] = os.environ.get("GIT_TERMINAL_PROMPT", "0")
@@ -240,9 +250,8 @@ class Clone(Git):
                 hint="If it is private, see that `git ls-remote` of it works: a credential helper, or an ssh key.",
                 details=tuple(text.splitlines()[-3:]),
             )
-        if _DAMAGED.search(text) and "remote" not in text:
-            return error
-        return RemoteUnavailable(
+        kind = _Damaged if _DAMAGED.search(text) else RemoteUnavailable
+        return kind(
             f"{shown} cannot be reached",
             hint="Check the address and the network: `git ls-remote` of it says the same.",
             details=tuple(text.splitlines()[-3:]),
@@ -266,11 +275,23 @@ class _Unsupported(RemoteError):
     """The server knows no parts of a repository."""
 
 
+class _Damaged(RemoteUnavailable):
+    """What is kept here cannot be read."""
+
+
 class _Mismatch(RemoteError):
     """The other repository names its objects by another algorithm."""
 
 
 def clone_of(url: str, progress: Progress) -> Clone:
-    """Return the clone of a URL in the user's cache folder. Contacts nothing, makes nothing."""
+    """Return the clone of a URL in the user's cache folder. Contacts nothing, makes nothing.
+
+    Raises `UnsafePath` for a scheme that Git would hand to a program of somebody else's.
+    """
+    if scheme_of(url) not in _SCHEMES:
+        raise UnsafePath(
+            f"{show(bare(url))} is no repository: Git itself does not speak {scheme_of(url)}://",
+            hint="Give an https or ssh address, or the folder of a clone.",
+        )
     name = digests.of_bytes("sha256", bare(url).encode()).partition(":")[2][:32]
     return Clone(os.path.join(homes.cache(), "repos", name), url, progress)
