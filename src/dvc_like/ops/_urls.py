@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from itertools import takewhile
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
@@ -214,10 +215,12 @@ class Came:
     def __init__(self, project: Project) -> None:
         self._file = StateFile(os.path.join(project.tmp, "imports.sqlite"), _STATE_VERSION, _STATE)
         self._rows: list[tuple[str, str]] = []
+        self._mutex = threading.Lock()
 
     def get(self, version: str) -> Digest | None:
         """Return what a version was the last time, None when nobody knows."""
-        rows = self._file.read("SELECT digest FROM came WHERE version = ?", version) if version else []
+        with self._mutex:
+            rows = self._file.read("SELECT digest FROM came WHERE version = ?", version) if version else []
         try:
             return digests.parse(rows[0][0]) if rows else None
         except CorruptData:
@@ -264,6 +267,7 @@ class _Bringer:
         self._entries: dict[RelPath, Entry] = {}
         self.came = Came(session.project)
         self.moved = 0
+        self._mutex = threading.Lock()
 
     def run(self) -> dict[RelPath, Entry]:
         source = self._source
@@ -323,7 +327,8 @@ class _Bringer:
         except BaseException:
             incoming.reject()
             raise
-        self.moved += stored.size - start
+        with self._mutex:
+            self.moved += stored.size - start
         return stored.digest, stored.size
 
 
