@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -137,6 +138,27 @@ def test_broken_off_and_run_again(place: Place, store: Path, tmp_path: Path, web
     assert run("import-url", "../data", "--to-remote", "--json").json["moved"] == len(SMALL) + 1
     run("pull")
     assert (place / "data/big1").read_bytes() == SMALL + b"\1"
+
+
+def test_what_a_gc_means_to_delete_is_spared(place: Place, store: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/big").write_bytes(SMALL)
+    (tmp_path / "data/small").write_bytes(b"small")
+    let_settle(tmp_path / "data")
+    run("import-url", "../data", "--to-remote")
+    place.save()
+    place.push()
+    run("remove", "data")
+    place.track({"other": "needed"})
+    place.push()
+    shutil.rmtree(place / ".dvc-like/undo")
+    place.gc(cloud=True, workspace=True)
+    (listed,) = (store / "packs").glob("*.condemned")
+    assert key_of(SMALL) in listed.read_text()
+    assert run("import-url", "../data", "--to-remote", "--json").json["moved"] == 0
+    named = "".join(one.read_text() for one in (store / "packs").glob("*.condemned"))
+    assert key_of(SMALL) not in named
+    assert not [pack.stem for pack in (store / "packs").glob("*.idx") if pack.stem in named]
 
 
 # ------------------------------------------------------------------------------ S3
