@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.cli.inprocess import InProcess, in_process  # noqa: F401 - the fixture `cli` of this file
 from tests.cli.killing import count_changes, moments, run_child, start
 from tests.cli.place import Place, temps_in
 from tests.cli.sources import Origin, cached_repositories, make_origin
@@ -36,7 +37,7 @@ def origin(tmp_path: Path, server: GitHttp, monkeypatch: pytest.MonkeyPatch) -> 
     return made
 
 
-def test_a_folder_comes_whole_and_leaves_nothing_else(origin: Origin, cli: Cli) -> None:
+def test_a_folder_comes_whole_and_leaves_nothing_else(origin: Origin, cli: InProcess) -> None:
     done = cli("get", origin.url, "data")
     assert "5 files" in done.out
     assert tree_of("data") == origin.data("data")
@@ -146,7 +147,7 @@ def test_a_git_repository_without_a_project(tmp_path: Path, git: object, monkeyp
     assert (tmp_path / "x").read_text() == "1"
 
 
-def test_a_project_in_a_subfolder_is_found_by_the_path(tmp_path: Path, server: GitHttp, cli: Cli) -> None:
+def test_a_project_in_a_subfolder_is_found_by_the_path(tmp_path: Path, server: GitHttp, cli: InProcess) -> None:
     repo = tmp_path / "mono"
     subprocess.run(["git", "init", "-q", str(repo)], check=True)
     cli("init", "--subdir", "part", cwd=repo)
@@ -165,7 +166,7 @@ def test_a_project_in_a_subfolder_is_found_by_the_path(tmp_path: Path, server: G
 # ------------------------------------------------------------------------------ where it goes
 
 
-def test_what_is_there_is_not_touched_unless_forced(origin: Origin, cli: Cli) -> None:
+def test_what_is_there_is_not_touched_unless_forced(origin: Origin, cli: InProcess) -> None:
     Path("data").mkdir()
     Path("data/a.txt").write_text("mine")
     Path("data/own.txt").write_text("own")
@@ -201,7 +202,7 @@ def test_nothing_is_written_through_a_link(origin: Origin, tmp_path: Path) -> No
 # ------------------------------------------------------------------------------ what is not there
 
 
-def test_a_path_that_is_not_there_names_near_ones(origin: Origin, cli: Cli) -> None:
+def test_a_path_that_is_not_there_names_near_ones(origin: Origin, cli: InProcess) -> None:
     for path, near in (("modle.bin", "model.bin"), ("data/sub/bb.txt", "data/sub/b.txt"), ("dat", "data")):
         done = cli("get", origin.url, path, code=2)
         assert path in done.err
@@ -209,14 +210,14 @@ def test_a_path_that_is_not_there_names_near_ones(origin: Origin, cli: Cli) -> N
     assert os.listdir() == []
 
 
-def test_a_revision_that_is_not_there_names_near_ones(origin: Origin, cli: Cli) -> None:
+def test_a_revision_that_is_not_there_names_near_ones(origin: Origin, cli: InProcess) -> None:
     for rev in ("mian", "0" * 40, "abc1234", "v1~7", "--upload-pack=x"):
         done = cli("get", origin.url, "model.bin", f"--rev={rev}", code=2)
         assert rev in done.err
         assert {"main", "v1"} & set(done.err.partition("hint:")[2].replace(",", " ").replace(".", " ").split())
 
 
-def test_bytes_that_the_remote_lost_are_named_with_the_way_out(origin: Origin, cli: Cli, tmp_path: Path) -> None:
+def test_bytes_that_the_remote_lost_are_named_with_the_way_out(origin: Origin, cli: InProcess, tmp_path: Path) -> None:
     (tmp_path / "origin-store").rename(tmp_path / "lost")
     (tmp_path / "origin-store").mkdir()
     done = cli("get", origin.url, "model.bin", code=4)
@@ -248,7 +249,7 @@ def test_a_repository_without_a_remote_or_with_one_beside_it(origin: Origin) -> 
     dvc_like.get("notes.txt", repo=origin.url)
 
 
-def test_unreachable_private_and_no_repository_at_all(origin: Origin, cli: Cli, tmp_path: Path) -> None:
+def test_unreachable_private_and_no_repository_at_all(origin: Origin, cli: InProcess, tmp_path: Path) -> None:
     origin.server.deny = True
     done = cli("get", origin.url, "model.bin", code=6)
     assert origin.url in done.err
@@ -268,7 +269,7 @@ def test_without_a_network_what_is_pinned_and_known_is_still_there(origin: Origi
         dvc_like.get("model.bin", "third", repo=origin.url)
 
 
-def test_a_password_in_the_address_is_neither_shown_nor_kept(origin: Origin, cli: Cli, home: Path) -> None:
+def test_a_password_in_the_address_is_neither_shown_nor_kept(origin: Origin, cli: InProcess, home: Path) -> None:
     url = origin.server.url("origin/.git", "ann:s3cret")
     cli("get", url, "model.bin")
     origin.server.deny = True
@@ -280,7 +281,7 @@ def test_a_password_in_the_address_is_neither_shown_nor_kept(origin: Origin, cli
 
 
 @pytest.mark.parametrize("place", ["ext::sh -c 'touch pwned'", "--upload-pack=touch pwned", "ssh://-oProxyCommand=x/y"])
-def test_an_address_that_is_a_command_is_refused(cli: Cli, tmp_path: Path, place: str) -> None:
+def test_an_address_that_is_a_command_is_refused(cli: InProcess, tmp_path: Path, place: str) -> None:
     os.chdir(tmp_path)
     cli("get", "--", place, "x", code=7)
     assert not (tmp_path / "pwned").exists()
@@ -293,8 +294,9 @@ def many(origin: Origin) -> None:
     origin.save()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_what_is_killed_or_interrupted_goes_on_and_leaves_nothing(origin: Origin, cli: Cli, number: int) -> None:
+def test_what_is_killed_or_interrupted_goes_on_and_leaves_nothing(origin: Origin, cli: InProcess, number: int) -> None:
     many(origin)
     words = ["get", origin.url, "many"]
     total = count_changes([*words, "-o", "first"], Path.cwd())
@@ -309,7 +311,7 @@ def test_what_is_killed_or_interrupted_goes_on_and_leaves_nothing(origin: Origin
         shutil.rmtree("many")
 
 
-def test_interrupted_while_git_talks_and_again(origin: Origin, cli: Cli) -> None:
+def test_interrupted_while_git_talks_and_again(origin: Origin, cli: InProcess) -> None:
     server = origin.server
     for number in (signal.SIGINT, signal.SIGKILL):
         server.arrived.clear()
@@ -324,7 +326,7 @@ def test_interrupted_while_git_talks_and_again(origin: Origin, cli: Cli) -> None
     assert os.listdir() == ["model.bin"]
 
 
-def test_an_answer_that_breaks_off_is_no_success_and_no_harm(origin: Origin, cli: Cli) -> None:
+def test_an_answer_that_breaks_off_is_no_success_and_no_harm(origin: Origin, cli: InProcess) -> None:
     for cut in (0, 50, 300):
         origin.server.cut = cut
         cli("get", origin.url, "model.bin", code=6)
@@ -348,9 +350,9 @@ def test_what_is_kept_of_a_repository_may_be_damaged_or_deleted(origin: Origin, 
     assert Path("notes.txt").read_text() == "by Git alone"
 
 
-def test_two_at_once_get_the_same(origin: Origin, cli: Cli) -> None:
+def test_two_at_once_get_the_same(origin: Origin) -> None:
     with ThreadPoolExecutor(3) as pool:
-        jobs = [pool.submit(cli, "get", origin.url, "data", "-o", f"out{n}") for n in range(3)]
+        jobs = [pool.submit(Cli(), "get", origin.url, "data", "-o", f"out{n}") for n in range(3)]
         assert [job.result().code for job in jobs] == [0, 0, 0]
     for n in range(3):
         assert tree_of(f"out{n}") == origin.data("data")

@@ -45,7 +45,7 @@ _FROM_ELSEWHERE = (
 
 def may_ask() -> None:
     """Let Git ask for a password where somebody can answer, and only there."""
-    os.environ.setdefault("GIT_TERMINAL_PROMPT", "1" if sys.stdin.isatty() and sys.stderr.isatty() else "0")
+    os.environ.setdefault("GIT_TERMINAL_PROMPT", "1" if sys.stdin and sys.stdin.isatty() else "0")
 
 
 def from_elsewhere(function: Any) -> Any:

@@ -35,7 +35,9 @@ _DENIED = re.compile(
 )
 _UNSUPPORTED = re.compile(r"does not support (shallow|--depth|filter)|dumb http|upload-pack: filter", re.I)
 _DAMAGED = re.compile(
-    r"not a git repository|bad object|corrupt|unable to read|invalid index-pack|loose object|packfile", re.I
+    r"not a git repository|bad (object|config|signature|line)|corrupt|unable to read|loose object|not a GIT packfile|"
+    r"index file .* is too small|error opening index",
+    re.I,
 )
 _NOT_THERE = re.compile(r"not our ref|unadvertised object|no such remote ref|find remote ref", re.I)
 
@@ -73,15 +75,13 @@ class Clone(Git):
         if rev is not None and _FULL.fullmatch(rev) and self._has(rev):
             return rev  # needs no network
         with self.locked() as held:
-            for again in (True, False):
-                try:
-                    self._prepare(held)
-                    return self._bring(rev, held)
-                except DvcLikeError as error:
-                    if isinstance(error, RemoteError | UsageError) or not (again and _DAMAGED.search(error.message)):
-                        raise
-                    shutil.rmtree(self.git_dir, ignore_errors=True)  # it can all be had again
-        raise AssertionError("the second attempt returns or raises")
+            try:
+                self._prepare(held)
+                return self._bring(rev, held)
+            except _Damaged:  # it can all be had again
+                shutil.rmtree(self.git_dir, ignore_errors=True)
+                self._prepare(held)
+                return self._bring(rev, held)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[int]:
@@ -161,7 +161,7 @@ class Clone(Git):
             try:
                 self._fetch(("--depth=1", "--no-filter"), (self._asked,), held, names="-")
             except UsageError:
-                self._fetch(("--no-filter", *self._deeper()), _ALL, held, names="-")
+                self._fetch(("--no-filter", "--refetch", *self._deeper()), _ALL, held, names="-")
 
     def _deeper(self) -> tuple[str, ...]:
         return ("--unshallow",) if self.is_shallow() else ()
@@ -240,9 +240,8 @@ class Clone(Git):
                 hint="If it is private, see that `git ls-remote` of it works: a credential helper, or an ssh key.",
                 details=tuple(text.splitlines()[-3:]),
             )
-        if _DAMAGED.search(text) and "remote" not in text:
-            return error
-        return RemoteUnavailable(
+        kind = _Damaged if _DAMAGED.search(text) else RemoteUnavailable
+        return kind(
             f"{shown} cannot be reached",
             hint="Check the address and the network: `git ls-remote` of it says the same.",
             details=tuple(text.splitlines()[-3:]),
@@ -264,6 +263,10 @@ class Clone(Git):
 
 class _Unsupported(RemoteError):
     """The server knows no parts of a repository."""
+
+
+class _Damaged(RemoteUnavailable):
+    """What is kept here cannot be read."""
 
 
 class _Mismatch(RemoteError):

@@ -32,6 +32,8 @@ from ._elsewhere import elsewhere, name_of, path_in
 from ._session import Session, open_session
 from ._trees import Measure, load_entry
 
+_MADE = "made"  # the folder in which files are written before they get their names
+
 
 class Got(NamedTuple):
     """What was put at `out` (absolute): the path in the repository, its commit (None: what is recorded there now), the
@@ -73,10 +75,14 @@ def get(
     with elsewhere(place, rev, path=inner, workspace=True, progress=progress) as (project, commit):
         there = There(project, commit, path_in(project, place, inner), name_of(place))
         target = _place_for(inner, out, force=force)
-        with _brought(there, target, progress) as (session, aside):
+        with _brought(there, target, progress) as (session, aside, own):
             entry = bring(session, there, remote=remote, jobs=jobs)
-            with progress.task("writing") as task, Dir.open_root(os.path.dirname(target)) as folder:
-                writing = _Writing(session.cache, entry, there.path, task, spend=aside)
+            with (
+                progress.task("writing") as task,
+                Dir.open_root(os.path.dirname(target)) as folder,
+                Dir.open_root(os.path.join(aside, _MADE)) as made,
+            ):
+                writing = _Writing(session.cache, entry, there.path, task, made, spend=own)
                 writing.put(folder, os.path.basename(target), entry, there.path, force=force)
     return Got(there.path, target, commit, entry.value, entry.size, entry.files)
 
@@ -111,31 +117,33 @@ def _taken(full: str) -> WouldOverwrite:
 
 
 @contextlib.contextmanager
-def _brought(there: There, target: str, progress: Progress) -> Iterator[tuple[Session, bool]]:
-    """Give a session whose cache gets what is brought, and whether that cache is for this alone.
+def _brought(there: There, target: str, progress: Progress) -> Iterator[tuple[Session, str, bool]]:
+    """Give a session whose cache gets what is brought, a folder beside the target, and whether the cache is in it.
 
     That of a project on this machine is used itself where it may be written to: nothing is copied twice then.
     """
     project = there.project
-    if os.path.isdir(project.cache_dir) and os.access(project.cache_dir, os.W_OK):
-        with open_session(project, progress, cache="shared") as session:
-            yield session, False
-        return
     folder, name = os.path.split(target)
     aside = os.path.join(folder, f"{TEMP_PREFIX}get-{of_bytes('sha256', name.encode()).partition(':')[2][:16]}")
+    inner = os.path.join(aside, "cache")
     with contextlib.ExitStack() as stack:
         stack.enter_context(_alone(aside, progress))
-        session = Session(project, progress, stack)
-        inner = os.path.join(aside, "cache")
-        session.cache = stack.enter_context(Cache(inner, os.path.join(aside, "cache.sqlite")))
+        shutil.rmtree(os.path.join(aside, _MADE), ignore_errors=True)  # what a run that died was writing
+        if os.path.isdir(project.cache_dir) and os.access(project.cache_dir, os.W_OK):
+            session, own = stack.enter_context(open_session(project, progress, cache="shared")), False
+        else:
+            session, own = Session(project, progress, stack), True
+            session.cache = stack.enter_context(Cache(inner, os.path.join(aside, "cache.sqlite")))
+        os.mkdir(os.path.join(aside, _MADE))
         try:
-            yield session, True
-        except BaseException as error:
-            broke_off = isinstance(error, KeyboardInterrupt | RemoteError | PartialFailure)
-            if not broke_off or not any(os.path.isdir(os.path.join(inner, one)) for one in ("files", "partial", "new")):
-                shutil.rmtree(aside, ignore_errors=True)  # the same would end the same way
+            yield session, aside, own
+        except (KeyboardInterrupt, RemoteError, PartialFailure):  # what came is kept for the next run
+            if not any(os.path.isdir(os.path.join(inner, one)) for one in ("files", "partial", "new")):
+                shutil.rmtree(aside, ignore_errors=True)
             raise
-        session.cache.close()
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)  # the next run would end the same way
+            raise
         shutil.rmtree(aside, ignore_errors=True)
 
 
@@ -162,8 +170,9 @@ def _alone(folder: str, progress: Progress) -> Iterator[None]:
 class _Writing:
     """Writes entries out of a cache. With `spend` an object is deleted when its last file is in place."""
 
-    def __init__(self, cache: Cache, entry: Entry, path: RelPath, task: Task, *, spend: bool) -> None:
+    def __init__(self, cache: Cache, entry: Entry, path: RelPath, task: Task, made: Dir, *, spend: bool) -> None:
         self._cache = cache
+        self._made = made
         self._task = task
         self._spend = spend
         self._placer = Placer(cache)
@@ -197,15 +206,13 @@ class _Writing:
                     self.put(below, one.name, one, join(path, one.name), depth + 1, force=True)
             return
         temp = temp_name()
+        self._make(self._made, temp, entry, path, depth)
         try:
-            self._make(here, temp, entry, path, depth)
             if there == "f" and force:
                 here.unlink(name)
-            here.rename_new(temp, name)
+            self._made.rename_new(temp, name, into=here)
         except FileExistsError:
             raise _taken(f"{here.path}/{name}") from None
-        finally:
-            _discard(here, temp)
 
     def _make(self, here: Dir, name: str, entry: Entry, path: RelPath, depth: int) -> None:
         """Make an entry under a name that is free."""
@@ -226,12 +233,3 @@ class _Writing:
             if self._spend and not self._uses[entry.value]:
                 os.unlink(self._cache.path(digest))
         self._task.advance(files=1, size=entry.data_size)
-
-
-def _discard(here: Dir, temp: str) -> None:
-    """Remove what is left of something that got no name."""
-    if here.exists(temp):
-        if stat.S_ISDIR(here.lstat(temp).st_mode):
-            shutil.rmtree(f"{here.path}/{temp}", ignore_errors=True)
-        else:
-            here.unlink(temp)
