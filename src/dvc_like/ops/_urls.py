@@ -14,7 +14,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from itertools import takewhile
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlunsplit
 
 from .. import digest as digests
 from .. import paths
@@ -60,7 +60,7 @@ def public(url: str) -> str:
     url = bare(url)
     if scheme_of(url) not in ("http", "https"):
         return url
-    parts = urlsplit(url)
+    parts = origin_http.split(url)
     given = parse_qsl(parts.query, keep_blank_values=True)
     fit = [(name, value) for name, value in given if not _SECRET.search(name)]
     if len(fit) == len(given):
@@ -71,8 +71,12 @@ def public(url: str) -> str:
 
 def name_of(url: str) -> str:
     """Return what a file or folder is called at its URL, unescaped; raise `UsageError` when that is nothing."""
-    path = url if is_local(url) and not scheme_of(url) else urlsplit(url).path
-    if scheme_of(url) in ("http", "https", "file"):
+    scheme, path = scheme_of(url), url
+    if scheme in ("http", "https"):
+        path = origin_http.split(url).path
+    elif scheme:
+        path = url.partition("://")[2].partition("/")[2]
+    if scheme in ("http", "https", "file"):
         path = unquote(path)
     name = path.rstrip("/").rpartition("/")[2]
     try:
