@@ -33,7 +33,8 @@ from ._store import Store
 from ._survey import PACKED_UP_TO, Missing
 from ._tracked import Target, Wanted
 from ._transfer import as_error
-from ._urls import Came, Counting, Reading, plant
+from ._urls import Came, Reading, plant
+from .fetch import Counting
 
 IN_MEMORY = 8 << 20  # a file up to this size is read once
 _AT_ONCE = 2  # big files

@@ -26,13 +26,14 @@ from ..paths import RelPath, show
 from ..progress import Progress, Task
 from ..project import Project
 from ..remote import origin_files, origin_http, origin_s3
-from ..remote.base import Info, Sink
+from ..remote.base import Info
 from ..remote.origin import UNKNOWN, Origin
 from ..remote.wrap import Retrying, wrap
 from ..statefile import StateFile
 from ._session import Session
 from ._sources import UrlSource, bare, folder_of, is_local, scheme_of
 from ._transfer import as_error, transfer
+from .fetch import Counting
 
 ATTEMPTS = 5  # in a row that bring nothing
 _AGAIN = 3  # so often a file is begun anew that changes under our hands
@@ -196,18 +197,6 @@ def is_same(old: UrlSource, new: UrlSource) -> bool:
     """Tell whether the place says that this is still what was imported; where it says nothing, it is not."""
     told = (new.etag, new.version, new.mtime)
     return any(told) and told == (old.etag, old.version, old.mtime) and old.size == new.size
-
-
-class Counting:
-    """A sink that says how far it is."""
-
-    def __init__(self, sink: Sink, task: Task) -> None:
-        self._sink = sink
-        self._task = task
-
-    def write(self, data: bytes | memoryview, /) -> int:
-        self._task.advance(size=len(data))
-        return self._sink.write(data)
 
 
 # ------------------------------------------------------------------------------ into the cache
