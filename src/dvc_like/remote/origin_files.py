@@ -145,7 +145,10 @@ def open_fsspec(url: str, options: dict[str, str], root: str) -> FsspecOrigin:
     except ImportError as error:
         raise RemoteError(f"{scheme}:// cannot be read here: {show(str(error))[:200]}", hint="Install it.") from None
     except ValueError as error:
-        raise UsageError(f"{show(redact(url))} cannot be read: {show(str(error))[:200]}") from None
+        raise UsageError(
+            f"{show(redact(url))} cannot be read: {show(str(error))[:200]}",
+            hint="Give a path, or a URL of http, https, s3 or a scheme that fsspec knows.",
+        ) from None
     return FsspecOrigin(fs, path, show(redact(url)))
 
 

@@ -313,7 +313,7 @@ def _told(name: str) -> Iterator[None]:
                 f"{name}: the name of the server is not known", hint="Look at the network."
             ) from None
         what = "no answer in time" if isinstance(cause, TimeoutError) else f"the connection broke ({_kind(cause)})"
-        raise RemoteUnavailable(f"{name}: {what}") from None
+        raise RemoteUnavailable(f"{name}: {what}", hint="Look at the address and the network.") from None
 
 
 def _kind(cause: object) -> str:
