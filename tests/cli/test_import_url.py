@@ -73,6 +73,13 @@ def test_out_names_it_or_the_folder_it_goes_into(place: Place, web: Web) -> None
         assert (place / found).read_bytes() == b"x"
 
 
+def test_what_a_url_may_not_hold_is_escaped(place: Place, web: Web) -> None:
+    web.pages["/%C3%BC%20b/c"] = Page(b"x", etag='"1"')
+    run("import-url", f"{web.url}/ü b/c?d=ä e")
+    assert (place / "c").read_bytes() == b"x"
+    assert web.asked[-1].path == "/%C3%BC%20b/c?d=%C3%A4%20e"
+
+
 def test_undo_takes_it_back_and_saves_what_was_there(place: Place, web: Web) -> None:
     web.pages["/x"] = Page(b"theirs", etag='"1"')
     run("import-url", f"{web.url}/x")
@@ -139,7 +146,20 @@ def test_another_target_is_replaced_only_by_force(place: Place, web: Web) -> Non
     assert (place / "x").read_bytes() == b"theirs"
 
 
-@pytest.mark.parametrize("url", ["", "http://", "-x", "ext::sh -c id", "http://127.0.0.1:1/", "nothing://x/y"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "http://",
+        "http://[::1/x",
+        "https://ä..b/x",
+        "http://h:port/x",
+        "-x",
+        "ext::sh -c id",
+        "http://127.0.0.1:1/",
+        "nothing://x/y",
+    ],
+)
 def test_what_is_no_url_of_a_file(place: Place, url: str) -> None:
     done = run("import-url", "--", url, code=(2, 6, 7))
     assert done.err.startswith("error: ")

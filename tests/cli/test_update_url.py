@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.cli.inprocess import InProcess
-from tests.cli.place import Place, digest_of
+from tests.cli.place import Place, digest_of, objects_in
+from tests.cli.stores import contents_of
 from tests.servers.certificate import Certificate
+from tests.servers.s3 import Bucket, S3Server
 from tests.servers.web import LONG_AGO, Page, Web
 
 from dvc_like.remote import wrap
@@ -121,6 +123,35 @@ def test_a_folder_reads_only_what_it_does_not_know(place: Place, tmp_path: Path)
     (tmp_path / "data/a").unlink()
     assert states(run("update", "--json").json["targets"]) == {"data": "updated"}
     assert sorted(place.data("data")) == ["b"]
+
+
+def test_what_is_too_big_goes_from_version_to_version_without_being_here(place: Place, store: Path, web: Web) -> None:
+    web.pages["/x"] = Page(b"one", etag='"1"')
+    run("import-url", f"{web.url}/x", "--to-remote")
+    web.pages["/x"] = Page(b"two", etag='"2"')
+    assert states(run("update", "--to-remote", "--json").json["targets"]) == {"x": "updated"}
+    assert objects_in(place.cache) == {}
+    assert place.data() == {}
+    assert sorted(contents_of(store).values()) == [b"one", b"two"]
+    run("pull")
+    assert (place / "x").read_bytes() == b"two"
+
+
+def test_an_object_of_a_bucket(
+    place: Place,
+    swift_server: S3Server,
+    new_bucket: Callable[[S3Server], Bucket],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bucket = new_bucket(swift_server)
+    for name, value in {**swift_server.environment, "AWS_ENDPOINT_URL": swift_server.endpoint}.items():
+        monkeypatch.setenv(name, value)
+    bucket.write("x", b"one")
+    run("import-url", f"{bucket.url}/x")
+    assert states(run("update", "--json").json["targets"]) == {"x": "unchanged"}
+    bucket.write("x", b"two")
+    assert states(run("update", "--json").json["targets"]) == {"x": "updated"}
+    assert (place / "x").read_bytes() == b"two"
 
 
 # ------------------------------------------------------------------------------ what strangers write

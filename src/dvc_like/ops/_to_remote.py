@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from .. import digest as digests
 from ..digest import Digest, file_ident, file_key
-from ..errors import DataMissing, RemoteError, SourceChanged
+from ..errors import DataMissing, RemoteError, RemoteUnavailable, SourceChanged
 from ..meta.file import Meta
 from ..meta.tree import FILE, Entry
 from ..paths import RelPath, join, show
@@ -24,6 +24,7 @@ from ..remote.base import Sink
 from ..remote.blocks import BlockDigests, Blocks
 from ..remote.origin import UNKNOWN
 from ..remote.pack import Builder, Deflater
+from ..remote.packs import index_key, zip_key
 from ..remote.seen import Seen
 from ._closure import TreeNeed, close_over, load_need
 from ._send import PACK_SIZE, Sender
@@ -32,7 +33,8 @@ from ._store import Store
 from ._survey import PACKED_UP_TO, Missing
 from ._tracked import Target, Wanted
 from ._transfer import as_error
-from ._urls import Came, Counting, Reading, plant
+from ._urls import Came, Reading, plant
+from .fetch import Counting
 
 IN_MEMORY = 8 << 20  # a file up to this size is read once
 _AT_ONCE = 2  # big files
@@ -120,10 +122,24 @@ class _Sender:
         return True
 
     def _has(self, digest: Digest, size: int) -> bool:
-        if self._store.packs.find([file_ident(digest)]):
+        if self._is_packed(digest):
             return True
-        found = self._store.backend.stat([file_key(digest)])
-        return any(info.size == size for info in found.values())
+        key = file_key(digest)
+        found = self._store.backend.stat([key])
+        return any(info.size == size for info in found.values()) and self._spare(key, [key])
+
+    def _is_packed(self, digest: Digest) -> bool:
+        places = self._store.packs.find([file_ident(digest)]).values()
+        return any(self._spare(f"packs/{one.pack}", [zip_key(one.pack), index_key(one.pack)]) for one in places)
+
+    def _spare(self, name: str, keys: list[str]) -> bool:
+        """Take what is relied on off the lists of what a gc will delete; tell whether it is there all the same."""
+        packs = self._store.packs
+        with self._mutex:
+            if name not in packs.condemned_names():
+                return True
+            packs.spare({name})
+        return len(self._store.backend.stat(keys)) == len(keys)
 
     def _arrived(self, name: str, digest: Digest, size: int, *, moved: int) -> None:
         with self._mutex:
@@ -158,7 +174,7 @@ class _Sender:
         for name in names:
             found[name] = digests.of_bytes(self._algorithm, read[name])
             ident = file_ident(found[name])
-            if ident not in sent and not self._store.packs.find([ident]):
+            if ident not in sent and not self._is_packed(found[name]):
                 builder.add(ident, join(self._path, name), read[name])
                 sent.add(ident)
         if len(builder):
@@ -166,6 +182,8 @@ class _Sender:
             self._store.packs.put(pack)
             self._store.backend.flush()
             self._store.packs.added(pack.id, pack.index_data)
+            if not self._spare(f"packs/{pack.id}", [zip_key(pack.id), index_key(pack.id)]):
+                raise RemoteUnavailable("a gc deletes there what is being sent", hint="Import again when it is done.")
         for name, digest in found.items():
             self._arrived(name, digest, len(read[name]), moved=len(read[name]))
         self._settle()
@@ -185,6 +203,7 @@ class _Sender:
             data = self._whole(name)
             digest = digests.of_bytes(self._algorithm, data)
             if not self._has(digest, len(data)):
+                self._spare(file_key(digest), [])
                 self._store.backend.put(file_key(digest), data, label=self._label(name))
             self._arrived(name, digest, len(data), moved=len(data))
             return
@@ -200,6 +219,7 @@ class _Sender:
         if not self._has(digest, size):
             source = Blocks(lambda sink, start, length: self._part(name, sink, start, length), size, blocks)
             self._task.expect(size=size)
+            self._spare(file_key(digest), [])
             self._store.backend.put(file_key(digest), source, label=self._label(name))
             moved += size
         self._arrived(name, digest, size, moved=moved)

@@ -11,9 +11,10 @@ import contextlib
 import os
 import re
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from itertools import takewhile
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlunsplit
 
 from .. import digest as digests
 from .. import paths
@@ -25,13 +26,14 @@ from ..paths import RelPath, show
 from ..progress import Progress, Task
 from ..project import Project
 from ..remote import origin_files, origin_http, origin_s3
-from ..remote.base import Info, Sink
+from ..remote.base import Info
 from ..remote.origin import UNKNOWN, Origin
 from ..remote.wrap import Retrying, wrap
 from ..statefile import StateFile
 from ._session import Session
 from ._sources import UrlSource, bare, folder_of, is_local, scheme_of
 from ._transfer import as_error, transfer
+from .fetch import Counting
 
 ATTEMPTS = 5  # in a row that bring nothing
 _AGAIN = 3  # so often a file is begun anew that changes under our hands
@@ -59,7 +61,7 @@ def public(url: str) -> str:
     url = bare(url)
     if scheme_of(url) not in ("http", "https"):
         return url
-    parts = urlsplit(url)
+    parts = origin_http.split(url)
     given = parse_qsl(parts.query, keep_blank_values=True)
     fit = [(name, value) for name, value in given if not _SECRET.search(name)]
     if len(fit) == len(given):
@@ -70,8 +72,12 @@ def public(url: str) -> str:
 
 def name_of(url: str) -> str:
     """Return what a file or folder is called at its URL, unescaped; raise `UsageError` when that is nothing."""
-    path = url if is_local(url) and not scheme_of(url) else urlsplit(url).path
-    if scheme_of(url) in ("http", "https", "file"):
+    scheme, path = scheme_of(url), url
+    if scheme in ("http", "https"):
+        path = origin_http.split(url).path
+    elif scheme:
+        path = url.partition("://")[2].partition("/")[2]
+    if scheme in ("http", "https", "file"):
         path = unquote(path)
     name = path.rstrip("/").rpartition("/")[2]
     try:
@@ -193,18 +199,6 @@ def is_same(old: UrlSource, new: UrlSource) -> bool:
     return any(told) and told == (old.etag, old.version, old.mtime) and old.size == new.size
 
 
-class Counting:
-    """A sink that says how far it is."""
-
-    def __init__(self, sink: Sink, task: Task) -> None:
-        self._sink = sink
-        self._task = task
-
-    def write(self, data: bytes | memoryview, /) -> int:
-        self._task.advance(size=len(data))
-        return self._sink.write(data)
-
-
 # ------------------------------------------------------------------------------ into the cache
 
 
@@ -214,10 +208,12 @@ class Came:
     def __init__(self, project: Project) -> None:
         self._file = StateFile(os.path.join(project.tmp, "imports.sqlite"), _STATE_VERSION, _STATE)
         self._rows: list[tuple[str, str]] = []
+        self._mutex = threading.Lock()
 
     def get(self, version: str) -> Digest | None:
         """Return what a version was the last time, None when nobody knows."""
-        rows = self._file.read("SELECT digest FROM came WHERE version = ?", version) if version else []
+        with self._mutex:
+            rows = self._file.read("SELECT digest FROM came WHERE version = ?", version) if version else []
         try:
             return digests.parse(rows[0][0]) if rows else None
         except CorruptData:
@@ -264,6 +260,7 @@ class _Bringer:
         self._entries: dict[RelPath, Entry] = {}
         self.came = Came(session.project)
         self.moved = 0
+        self._mutex = threading.Lock()
 
     def run(self) -> dict[RelPath, Entry]:
         source = self._source
@@ -323,7 +320,8 @@ class _Bringer:
         except BaseException:
             incoming.reject()
             raise
-        self.moved += stored.size - start
+        with self._mutex:
+            self.moved += stored.size - start
         return stored.digest, stored.size
 
 

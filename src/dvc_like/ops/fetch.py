@@ -291,7 +291,7 @@ class Fetcher:
         self._done.failures.append((show(path), error))
 
 
-class _Counting:
+class Counting:
     """A sink that says how far it is."""
 
     def __init__(self, sink: Sink, task: Task) -> None:
@@ -299,6 +299,7 @@ class _Counting:
         self._task = task
 
     def write(self, data: bytes | memoryview, /) -> int:
+        """Count some bytes and hand them on."""
         self._task.advance(size=len(data))
         return self._sink.write(data)
 
@@ -309,7 +310,7 @@ def _receive(store: Store, need: Need, into: Into, task: Task) -> bool:
     task.advance(size=incoming.start)
     try:
         if incoming.start < need.size or not need.size:
-            store.backend.get(need.key, _Counting(incoming, task), start=incoming.start)
+            store.backend.get(need.key, Counting(incoming, task), start=incoming.start)
         incoming.accept()
     except CorruptData:
         incoming.reject()

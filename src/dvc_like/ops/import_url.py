@@ -72,13 +72,9 @@ def import_url(
         with reading(project, place, jobs=jobs, progress=progress) as found:
             if old is not None and not force and _is_here(session, old, found):
                 return Imported(old, "unchanged", 0, found.source())
-            if to_remote:
-                name = remote_name(project, remote, old.meta.remote if old is not None else None)
-                with open_store(project, name, jobs=jobs, create=True, progress=progress) as store:
-                    entry, moved = send(session, found, store, path)
-            else:
-                with progress.task("importing") as task:
-                    entry, moved = bring(session, found, task)
+            used = old.meta.remote if old is not None else None
+            name = remote_name(project, remote, used) if to_remote else None
+            entry, moved = _take(session, found, name, path, jobs)
             meta = _describe(old, entry, found, remote if to_remote else None)
             with recorded(session, words("import-url", [public(url)])):
                 state = place_target(session, Target(path, meta), old, there=not to_remote, force=force)
@@ -87,23 +83,33 @@ def import_url(
 
 
 @contextlib.contextmanager
-def newest(session: Session, old: UrlSource, jobs: int | None) -> Iterator[tuple[UrlSource, Callable[[], Meta]]]:
+def newest(
+    session: Session, target: Target, old: UrlSource, jobs: int | None, remote: str | None
+) -> Iterator[tuple[UrlSource, Callable[[], Meta]]]:
     """Look what the URL of an import has now: yield its source, `old` itself where it is the same, and what brings it.
 
-    Nothing but the look is read before the latter is called.
+    Nothing but the look is read before the latter is called. It brings all into the cache, or to a `remote`.
     """
     project = session.project
     with reading(project, reach(project, old.url), jobs=jobs, progress=session.progress) as found:
         new = found.source()._replace(url=old.url)
 
         def get() -> Meta:
-            with session.progress.task("importing") as task:
-                entry, _ = bring(session, found, task)
+            entry, _ = _take(session, found, remote, target.path, jobs)
             if found.source()._replace(url=old.url) != new:
                 raise changed(old.url)
             return as_meta(entry)
 
         yield old if is_same(old, new) else new, get
+
+
+def _take(session: Session, found: Reading, remote: str | None, path: RelPath, jobs: int | None) -> tuple[Entry, int]:
+    """Bring all that is found into the cache, or send it to a remote; return its entry and the bytes read."""
+    if remote is None:
+        with session.progress.task("importing") as task:
+            return bring(session, found, task)
+    with open_store(session.project, remote, jobs=jobs, create=True, progress=session.progress) as store:
+        return send(session, found, store, path)
 
 
 def _choose(session: Session, url: str, out: str | os.PathLike[str] | None) -> RelPath:

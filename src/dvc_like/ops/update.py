@@ -25,6 +25,7 @@ from ._pointer import tell_git
 from ._record import read_pointer
 from ._session import Session, explained, open_session
 from ._sources import KEY, RepoSource, Source, UrlSource, reach, source_of, with_source
+from ._store import remote_name
 from ._tracked import Target, Wanted, select
 from ._urls import is_same
 from .checkout import checkout_in, missing_error
@@ -51,13 +52,14 @@ class Asking:
     rev: str | None = None
     remote: str | None = None
     jobs: int | None = None
+    to_remote: bool = False
     commits: dict[tuple[str, str | None], str] = field(default_factory=dict)
 
 
 #: A source as it is now, and what gives the data's meta: of an import without its bytes (False), or with them. None
 #: where nobody knows it before the bytes are read.
 Answer = tuple[Source, Callable[[bool], Meta | None]]
-_Kind = Callable[[Session, Any, Asking], AbstractContextManager[Answer]]
+_Kind = Callable[[Session, Target, Any, Asking], AbstractContextManager[Answer]]
 
 
 def update(
@@ -67,6 +69,7 @@ def update(
     rev: str | None = None,
     dry_run: bool = False,
     force: bool = False,
+    to_remote: bool = False,
     remote: str | None = None,
     jobs: int | None = None,
     progress: Progress = SILENT,
@@ -74,19 +77,20 @@ def update(
     """Bring imported targets (default: all) to what their branch, tag or URL is now, or to another revision `rev`.
 
     Raises `WouldOverwrite` for data that is not safe in the cache, or that was recorded here since, unless `force`.
-    With `dry_run` nothing is changed. All targets are tried; the worst failure is raised at the end.
+    With `dry_run` nothing is changed. With `to_remote` what comes from a URL goes to a remote and not to this machine,
+    as by `import_url`. All targets are tried; the worst failure is raised at the end.
     """
     failures: list[DvcLikeError] = []
     done: list[Updated] = []
-    asking = Asking(rev, remote, jobs)
+    asking = Asking(rev, remote, jobs, to_remote)
     with open_session(project, progress, worktree=not dry_run, cache="shared") as session:
         imports = list(_imports(session, targets, failures))
         record = contextlib.nullcontext() if dry_run else recorded(session, words("update", targets))
         with record as recorder:
             for target, source in imports:
                 try:
-                    with _KINDS[type(source)](session, source, asking) as answer:
-                        done.append(_update(session, target, source, answer, recorder, force=force))
+                    with _KINDS[type(source)](session, target, source, asking) as answer:
+                        done.append(_update(session, target, source, answer, asking, recorder, force=force))
                 except (DvcLikeError, OSError) as error:
                     wrong = explained(error, "Nothing was recorded for it.")
                     failures.append(
@@ -122,7 +126,14 @@ def _imports(
 
 
 def _update(
-    session: Session, target: Target, old: Source, answer: Answer, recorder: Recorder | None, *, force: bool
+    session: Session,
+    target: Target,
+    old: Source,
+    answer: Answer,
+    asking: Asking,
+    recorder: Recorder | None,
+    *,
+    force: bool,
 ) -> Updated:
     """Bring one target to what its source is now; without a recorder only say what that would be."""
     source, ask = answer
@@ -147,7 +158,9 @@ def _update(
     if recorder is None or state == "unchanged":
         return Updated(target, new, old, source, state)
     recorder.keep([target.path])
-    if state == "updated":
+    if isinstance(source, UrlSource) and asking.to_remote:
+        new = Target(new.path, new.meta._replace(remote=asking.remote or new.meta.remote))
+    elif state == "updated":
         new = Target(target.path, with_source(_with_data(target.meta, ask(True)), source))
         failures: list[DvcLikeError] = []
         placed = checkout_in(session, [Wanted(new, new.path)], failures, force=force)
@@ -176,7 +189,9 @@ def _with_data(meta: Meta, data: Meta | None) -> Meta:
 
 
 @contextlib.contextmanager
-def _from_repo(session: Session, old: RepoSource, asking: Asking) -> Iterator[Answer]:
+def _from_repo(session: Session, target: Target, old: RepoSource, asking: Asking) -> Iterator[Answer]:
+    if asking.to_remote:
+        raise UsageError("it comes from a repository: only what comes from a URL goes to a remote by itself")
     project, rev = session.project, asking.rev or old.rev
     place = reach(project, old.repo)
     known = asking.commits.get((place, rev), rev)
@@ -192,10 +207,11 @@ def _from_repo(session: Session, old: RepoSource, asking: Asking) -> Iterator[An
 
 
 @contextlib.contextmanager
-def _from_url(session: Session, old: UrlSource, asking: Asking) -> Iterator[Answer]:
+def _from_url(session: Session, target: Target, old: UrlSource, asking: Asking) -> Iterator[Answer]:
     if asking.rev is not None:
         raise UsageError("it comes from a URL, which has no revisions", hint="Leave out --rev.")
-    with newest(session, old, asking.jobs) as (source, get):
+    remote = remote_name(session.project, asking.remote, target.meta.remote) if asking.to_remote else None
+    with newest(session, target, old, asking.jobs, remote) as (source, get):
         found: list[Meta] = []
 
         def ask(data: bool) -> Meta | None:

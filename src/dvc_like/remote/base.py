@@ -18,10 +18,12 @@ from __future__ import annotations
 import abc
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..errors import UsageError
-from .source import Source
+
+if TYPE_CHECKING:
+    from .source import Source
 
 
 class Sink(Protocol):

@@ -22,6 +22,7 @@ from .registry import redact, scheme_of
 
 PIECE = 1 << 20
 _DOUBTFUL = 5.0  # seconds: what was written so shortly ago may be written again and bear the same time
+_TRUSTING = ("sftp", "ssh")
 
 
 def open_path(url: str, options: dict[str, str], root: str) -> LocalOrigin:
@@ -128,6 +129,11 @@ def open_fsspec(url: str, options: dict[str, str], root: str) -> FsspecOrigin:
     scheme = scheme_of(plain)
     if "::" in plain:
         raise UsageError(f"{show(redact(url))}: URLs that are chained with :: are not read")
+    if scheme in _TRUSTING:
+        raise UsageError(
+            f"{scheme}:// is not read: fsspec takes any server at its word that it is the one that is meant",
+            hint="Fetch it with sftp or rsync, and add it.",
+        )
     try:
         from fsspec.core import url_to_fs
     except ImportError:
@@ -139,7 +145,10 @@ def open_fsspec(url: str, options: dict[str, str], root: str) -> FsspecOrigin:
     except ImportError as error:
         raise RemoteError(f"{scheme}:// cannot be read here: {show(str(error))[:200]}", hint="Install it.") from None
     except ValueError as error:
-        raise UsageError(f"{show(redact(url))} cannot be read: {show(str(error))[:200]}") from None
+        raise UsageError(
+            f"{show(redact(url))} cannot be read: {show(str(error))[:200]}",
+            hint="Give a path, or a URL of http, https, s3 or a scheme that fsspec knows.",
+        ) from None
     return FsspecOrigin(fs, path, show(redact(url)))
 
 

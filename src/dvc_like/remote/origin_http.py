@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from ..errors import (
     DvcLikeError,
@@ -38,9 +38,22 @@ from .registry import redact
 from .wrap import seconds_asked
 
 PIECE = 1 << 20
+_AS_THEY_ARE = "/%:@!$&'()*+,;=?~"  # in a path or a query; what a URL may not hold is escaped
 TIMEOUT = 60.0  # seconds without a byte
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
 _NO_HEAD = (400, 403, 404, 405, 501)  # what a server or a signed URL that only knows GET says to HEAD
+
+
+def split(url: str) -> SplitResult:
+    """Return the parts of a URL; raise `UsageError` when it has no sound host."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # tells only now what it is not
+        if parts.hostname and parts.hostname.encode("idna"):
+            return parts
+    except ValueError:
+        pass
+    raise UsageError(f"{show(redact(url))} names no host", hint="Write https://HOST/PATH.")
 
 
 def open_url(url: str, options: dict[str, str], root: str) -> HttpOrigin:
@@ -55,15 +68,12 @@ class HttpOrigin(Origin):
 
     def __init__(self, url: str, *, timeout: float = TIMEOUT) -> None:
         super().__init__()
-        parts = urlsplit(url)
-        try:
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            host, port = None, None
-        if not host:
-            raise UsageError(f"{show(redact(url))} names no host")
+        parts = split(url)
+        host = parts.hostname or ""
         place = f"[{host}]" if ":" in host else host
-        self._url = urlunsplit((parts.scheme, f"{place}:{port}" if port else place, parts.path or "/", parts.query, ""))
+        where = f"{place}:{parts.port}" if parts.port else place
+        path, query = quote(parts.path or "/", _AS_THEY_ARE), quote(parts.query, _AS_THEY_ARE)
+        self._url = urlunsplit((parts.scheme, where, path, query, ""))
         self._name = show(redact(self._url))
         self._timeout = timeout
         self._login = _login(parts.username, parts.password, host, parts.scheme)
@@ -76,7 +86,7 @@ class HttpOrigin(Origin):
     def _ask(self, method: str, headers: dict[str, str]) -> Iterator[Any]:
         """Send a request and hand out the answer, of which nothing but the head was read."""
         request = _Request(self._url, method=method)
-        request.headers = {"User-agent": "dvc-like", "Accept-encoding": "identity", **headers}
+        request.headers = {"User-agent": "dvc-like", "Accept": "*/*", "Accept-encoding": "identity", **headers}
         if self._login:
             request.add_unredirected_header("Authorization", self._login)
         with _told(self._name), self._opener.open(request, timeout=self._timeout) as answer:
@@ -303,7 +313,7 @@ def _told(name: str) -> Iterator[None]:
                 f"{name}: the name of the server is not known", hint="Look at the network."
             ) from None
         what = "no answer in time" if isinstance(cause, TimeoutError) else f"the connection broke ({_kind(cause)})"
-        raise RemoteUnavailable(f"{name}: {what}") from None
+        raise RemoteUnavailable(f"{name}: {what}", hint="Look at the address and the network.") from None
 
 
 def _kind(cause: object) -> str:
