@@ -252,11 +252,14 @@ class Commit(NamedTuple):
 
 
 class File(NamedTuple):
-    """A path that Git tracks: its kind (``f``, ``x``, ``l``, or ``d`` for a submodule), and its size where known."""
+    """A path that Git tracks: its kind (``f``, ``x``, ``l``, or ``d`` for a submodule), its size where known, and the
+    object that Git keeps it in.
+    """
 
     path: str
     kind: str
     size: int | None
+    object: str
 
 
 def listing(git: Git, commit: str | None, below: str) -> Iterator[File]:
@@ -272,7 +275,8 @@ def listing(git: Git, commit: str | None, below: str) -> Iterator[File]:
         head, _, raw = line.partition(b"\t")
         words = head.split()
         size = int(words[3]) if commit is not None and words[3].isdigit() else None
-        yield File(git.relative(raw), kinds.get(words[0], "f"), size)
+        name = words[1 if commit is None else 2].decode()
+        yield File(git.relative(raw), kinds.get(words[0], "f"), size, name)
 
 
 def history(git: Git, commit: str, paths: Iterable[str], *, one: bool = False) -> Iterator[Commit]:

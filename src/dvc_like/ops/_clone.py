@@ -27,6 +27,7 @@ from ._sources import bare, scheme_of
 TIMEOUT = 3600.0  # seconds that another process may take to bring what we need as well
 _FULL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NAME = re.compile(r"(?!-)[^\x00-\x20~^:?*\[\\]+")  # what may be the name of a ref
+_ALL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _PART = ("--depth=1", "--filter=blob:none")
 _QUIET = ("fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--recurse-submodules=no")
 _DENIED = re.compile(
@@ -34,7 +35,9 @@ _DENIED = re.compile(
 )
 _UNSUPPORTED = re.compile(r"does not support (shallow|--depth|filter)|dumb http|upload-pack: filter", re.I)
 _DAMAGED = re.compile(
-    r"not a git repository|bad object|corrupt|unable to read|invalid index-pack|loose object|packfile", re.I
+    r"not a git repository|bad (object|config|signature|line)|corrupt|unable to read|loose object|not a GIT packfile|"
+    r"index file .* is too small|error opening index",
+    re.I,
 )
 _NOT_THERE = re.compile(r"not our ref|unadvertised object|no such remote ref|find remote ref", re.I)
 
@@ -47,6 +50,7 @@ class Clone(Git):
         super().__init__(folder, git_dir, git_dir, prefix)
         self.url = url
         self._progress = progress
+        self._asked = "HEAD"  # what was asked for last
 
     def run(self, *arguments: str, more: Mapping[str, str] | None = None, **options: Any) -> bytes:
         """Run git in this repository and no other: were it damaged, Git would look for one in the folders above."""
@@ -54,29 +58,30 @@ class Clone(Git):
 
     def seen_from(self, prefix: str) -> Clone:
         """Return the same clone, seen from a project in a subfolder."""
-        return Clone(self.top, self.url, self._progress, prefix)
+        found = Clone(self.top, self.url, self._progress, prefix)
+        found._asked = self._asked
+        return found
 
     def contents(self, blobs: list[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
         """Yield (path, bytes) of objects, given as (object, path); what is not here is fetched in one request."""
         if missing := self._missing({name for name, _ in blobs}):
             with self.locked() as held:
-                self._fetch(("--filter=blob:none", "--stdin"), (), held, stdin="".join(f"{one}\n" for one in missing))
+                self._bring_files(missing, held)
         yield from super().contents(blobs)
 
     def commit_at(self, rev: str | None) -> str:
         """Return the commit of a branch, a tag or an id (None: of the default branch); its trees are here then."""
+        self._asked = rev or "HEAD"
         if rev is not None and _FULL.fullmatch(rev) and self._has(rev):
             return rev  # needs no network
         with self.locked() as held:
-            for again in (True, False):
-                try:
-                    self._prepare(held)
-                    return self._bring(rev, held)
-                except DvcLikeError as error:
-                    if isinstance(error, RemoteError | UsageError) or not (again and _DAMAGED.search(error.message)):
-                        raise
-                    shutil.rmtree(self.git_dir, ignore_errors=True)  # it can all be had again
-        raise AssertionError("the second attempt returns or raises")
+            try:
+                self._prepare(held)
+                return self._bring(rev, held)
+            except _Damaged:  # it can all be had again
+                shutil.rmtree(self.git_dir, ignore_errors=True)
+                self._prepare(held)
+                return self._bring(rev, held)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[int]:
@@ -137,8 +142,7 @@ class Clone(Git):
         history = Clone(os.path.join(self.top, "history"), self.url, self._progress)
         os.makedirs(history.top, exist_ok=True)
         history._prepare(held)
-        refs = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-        history._fetch(("--filter=tree:0", "--prune"), refs, held)
+        history._fetch(("--filter=tree:0", "--prune"), _ALL, held)
         try:
             commit = history.resolve(rev)
         except UsageError:
@@ -147,11 +151,20 @@ class Clone(Git):
             try:
                 self._fetch(_PART, (commit,), held)
             except UsageError:  # a server that gives away what refs point to, and nothing else
-                whole = ("--unshallow",) if self.is_shallow() else ()
-                self._fetch(
-                    ("--filter=blob:none", *whole), ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"), held
-                )
+                self._fetch(("--filter=blob:none", *self._deeper()), _ALL, held)
         return commit
+
+    def _bring_files(self, names: list[str], held: int) -> None:
+        try:
+            self._fetch(("--filter=blob:none", "--stdin"), (), held, names="".join(f"{one}\n" for one in names))
+        except UsageError:  # a server that gives away what refs point to: with all files, then
+            try:
+                self._fetch(("--depth=1", "--no-filter"), (self._asked,), held, names="-")
+            except UsageError:
+                self._fetch(("--no-filter", "--refetch", *self._deeper()), _ALL, held, names="-")
+
+    def _deeper(self) -> tuple[str, ...]:
+        return ("--unshallow",) if self.is_shallow() else ()
 
     def _unknown(self, rev: str, held: int) -> DvcLikeError:
         shown = show(bare(self.url))
@@ -168,14 +181,17 @@ class Clone(Git):
             f"{shown} has no revision {show(rev)!r}", hint=f"It has, for instance: {', '.join(map(show, near))}."
         )
 
-    def _fetch(self, options: tuple[str, ...], refs: tuple[str, ...], held: int, stdin: str = "") -> None:
-        """Fetch; where the server knows no parts of a repository, fetch it whole. Raises `UsageError`: not there."""
-        given = stdin.encode() if stdin else None
+    def _fetch(self, options: tuple[str, ...], refs: tuple[str, ...], held: int, names: str = "") -> None:
+        """Fetch; where the server knows no parts of a repository, fetch it whole. Raises `UsageError`: not there.
+
+        With `names`, of objects for the stdin of git, what is here already counts for nothing.
+        """
+        given = names.encode() if "--stdin" in options else None
         try:
-            self._talk((*_QUIET, *options, "origin", *refs), held, given, named=bool(stdin))
+            self._talk((*_QUIET, *options, "origin", *refs), held, given, named=bool(names))
         except _Unsupported:
             plain = tuple(one for one in options if one not in _PART and not one.startswith("--filter"))
-            self._talk((*_QUIET, *plain, "origin", *refs), held, given, named=bool(stdin))
+            self._talk((*_QUIET, *plain, "origin", *refs), held, given, named=bool(names))
 
     def _talk(self, words: tuple[str, ...], held: int, stdin: bytes | None = None, *, named: bool = False) -> bytes:
         """Run a git that talks to the other side; raise what its words mean."""
@@ -224,9 +240,8 @@ class Clone(Git):
                 hint="If it is private, see that `git ls-remote` of it works: a credential helper, or an ssh key.",
                 details=tuple(text.splitlines()[-3:]),
             )
-        if _DAMAGED.search(text) and "remote" not in text:
-            return error
-        return RemoteUnavailable(
+        kind = _Damaged if _DAMAGED.search(text) else RemoteUnavailable
+        return kind(
             f"{shown} cannot be reached",
             hint="Check the address and the network: `git ls-remote` of it says the same.",
             details=tuple(text.splitlines()[-3:]),
@@ -248,6 +263,10 @@ class Clone(Git):
 
 class _Unsupported(RemoteError):
     """The server knows no parts of a repository."""
+
+
+class _Damaged(RemoteUnavailable):
+    """What is kept here cannot be read."""
 
 
 class _Mismatch(RemoteError):
