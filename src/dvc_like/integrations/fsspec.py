@@ -23,7 +23,7 @@ from fsspec.utils import stringify_path, tokenize
 
 from .. import paths
 from ..errors import DvcLikeError, RemoteDenied, RemoteUnavailable, UnsafePath, UsageError
-from ..ops._reader import Reader, project_of
+from ..ops._reader import BUFFER, Reader, project_of
 from ..ops._sources import is_local
 from ..ops._version import Listed
 from ..paths import RelPath, show
@@ -100,8 +100,10 @@ class DvcLikeFileSystem(AbstractFileSystem):  # type: ignore[misc]
     def _find(self, path: str) -> Listed:
         """Return what lies at a path; raise `FileNotFoundError`."""
         name = self._strip_protocol(path)
-        with _told(name), contextlib.suppress(UnsafePath):
-            found: Listed | None = self._reader.find(paths.parse(name) if name else RelPath(""))
+        with contextlib.suppress(UnsafePath):
+            place = paths.parse(name) if name else RelPath("")
+            with _told(name):
+                found: Listed | None = self._reader.find(place)
             if found is not None:
                 return found
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
@@ -201,7 +203,7 @@ class _File(io.BufferedReader):
     """An open file with what fsspec's have: `size` and `path`; `verified` tells whether its bytes are."""
 
     def __init__(self, raw: io.RawIOBase, size: int, path: str) -> None:
-        super().__init__(_Raw(raw, size, path))
+        super().__init__(_Raw(raw, path), BUFFER)
         self.size = size
         self.path = path
         self._inner = raw
@@ -215,9 +217,9 @@ class _File(io.BufferedReader):
 class _Raw(io.RawIOBase):
     """Tells errors of ours as those of Python, whoever reads."""
 
-    def __init__(self, inner: io.RawIOBase, size: int, path: str) -> None:
+    def __init__(self, inner: io.RawIOBase, path: str) -> None:
         super().__init__()
-        self._inner, self._size, self._path = inner, size, path
+        self._inner, self._path = inner, path
 
     def readable(self) -> bool:
         return True
@@ -253,8 +255,6 @@ def _told(path: str) -> Iterator[None]:
     """
     try:
         yield
-    except UnsafePath:
-        raise
     except DvcLikeError as error:
         text = f"{error.message} ({error.hint})" if error.hint else error.message
         if isinstance(error, UsageError):

@@ -12,7 +12,7 @@ import io
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from ..cache.writer import Writer
@@ -184,7 +184,7 @@ class Objects:
                     raise
         raise AssertionError
 
-    def _into(self, stack: contextlib.ExitStack, needs: Iterable[Need]) -> Into:
+    def _into(self, stack: contextlib.ExitStack, needs: Sequence[Need]) -> Into:
         """Return where to put objects: the cache, if it can be written and no gc holds it for long."""
         if not self._keep:
             return Held()
@@ -193,9 +193,9 @@ class Objects:
             os.makedirs(project.cache_dir, exist_ok=True)
             gc = lock(os.path.join(project.cache_dir, "lock"), shared=True, timeout=project.lock_timeout)
             stack.enter_context(gc)
-            for shard in sorted({need.digest.hex[:2] for need in needs if need.size > WHOLE_UP_TO}):
+            if len(needs) == 1 and needs[0].size > WHOLE_UP_TO:
                 # Many that read parts of one big file at once, in threads or processes, want it to come once.
-                path = os.path.join(project.shared_tmp, f"reading-{shard}.lock")
+                path = os.path.join(project.shared_tmp, f"reading-{needs[0].digest.hex[:2]}.lock")
                 with contextlib.suppress(LockHeld):
                     stack.enter_context(lock(path, timeout=project.lock_timeout))
             return stack.enter_context(self.session.writer())

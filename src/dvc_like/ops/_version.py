@@ -104,8 +104,12 @@ class Version:
         found = [Listed(RelPath(one.path), one.kind, one.size, 1, "git") for one in self._git_files(path)]
         if found and found[0].path == path:
             return found[0]
-        is_folder = bool(found) or next(self._below(path, self._failures), None) is not None
-        return Listed(path, FOLDER, None, 0, "") if is_folder else None
+        wrong: list[DvcLikeError] = []
+        if found or next(self._below(path, wrong), None) is not None:
+            return Listed(path, FOLDER, None, 0, "")
+        if self._all_targets() is None and wrong:
+            raise gathered(wrong)
+        return None
 
     def listing(
         self,
@@ -138,8 +142,8 @@ class Version:
     def _all_targets(self) -> dict[RelPath, Target | None] | None:
         if self._targets is None and self.commit is not None:
             failures: list[DvcLikeError] = []
-            self._targets = targets_at(self.project, self.commit, failures)
-            self._failures = failures
+            found = targets_at(self.project, self.commit, failures)
+            self._failures, self._targets = failures, found
         return self._targets
 
     def _holder(self, path: RelPath) -> Target | None:
@@ -161,7 +165,7 @@ class Version:
         if known is None:
             yield from walk(self._objects.root, path, failures)
             return
-        failures += [error for error in self._failures if failures is not self._failures]
+        failures += self._failures
         yield from (target for target in known.values() if target is not None and is_below(target.path, path))
 
     def _git_files(self, path: RelPath) -> Iterator[gits.File]:
