@@ -96,7 +96,7 @@ def _open(project: Project, path: RelPath, *, create: bool = False) -> Dir:
 def _make_place(project: Project) -> None:
     """Make the folder, and see that Git ignores it: a folder for each run is nothing to commit."""
     with Dir.open_root(project.shared_folder) as top:
-        if not top.exists(PLACE):
+        if not top.exists(f"{PLACE}/.gitignore"):
             with top.sub(PLACE, create=True) as folder:
                 folder.write(".gitignore", b"*\n")
 
