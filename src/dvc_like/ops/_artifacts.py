@@ -110,12 +110,14 @@ def _below(project: Project, top: RelPath, failures: list[DvcLikeError]) -> Iter
         try:
             with _open(project, here) as folder:
                 for entry in list(folder.entries()):
+                    if here == above and name and entry.name not in (name, name + SUFFIX):
+                        continue
                     try:
                         found = _meaning(folder, here, entry)
                     except DvcLikeError as error:
                         failures.append(error)
                         continue
-                    if found is None or not paths.is_below(found[0], top):
+                    if found is None:
                         continue
                     if found[1] is None:
                         waiting.append(found[0])
