@@ -55,7 +55,7 @@ RESULTS = {
     "ops._content": ("Content",),
     "meta.tree": ("Entry",),
     "ops.log": ("Event",),
-    "ops._reader": ("Listed",),
+    "ops._version": ("Listed",),
     "ops.du": ("Usage",),
     "ops.check_ignore": ("PathChecked",),
     "workspace.ignore": ("Rule",),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from copy import copy
 from typing import NamedTuple, TypeVar, cast
 
 from . import config_keys, gitconfig
@@ -66,6 +67,13 @@ class Config:
         if level is None:
             return self._last.get(name)
         return next((one for one in reversed(self.values) if (one.name, one.level) == (name, level)), None)
+
+    def with_value(self, name: str, text: str) -> Config:
+        """Return the same configuration with one more setting, which wins and is in no file."""
+        found = copy(self)
+        found.values = [*self.values, Value(name, text, "local", "")]
+        found._last = {**self._last, name: found.values[-1]}
+        return found
 
     def check_endpoint(self, name: str) -> str | None:
         """Return why the tracked file may not hold this setting, given the remote's url; None when it may.

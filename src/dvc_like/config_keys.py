@@ -125,6 +125,7 @@ KEYS: dict[str, dict[str, Key]] = {
     "profile": {"include": Key(pattern), "exclude": Key(pattern)},
     "cache": {"dir": Key(_path, tracked=False), "type": Key(_some_of("reflink", "hardlink", "symlink", "copy"))},
     "hooks": {"largefile": Key(_count)},
+    "import": {"allow": Key(_path, tracked=False)},
     "gc": {"grace": Key(number, least=GRACE), "cloudgrace": Key(number, least=CLOUD_GRACE)},
     "remote": {
         "url": Key(_path),

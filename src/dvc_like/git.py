@@ -7,7 +7,7 @@ run without a shell, without hooks, file system monitors and optional locks: the
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from .errors import DvcLikeError, ProjectError, UsageError
@@ -90,10 +90,19 @@ class Git:
 
         return shutil.which("git") is not None
 
-    def run(self, *arguments: str, stdin: bytes | None = None, check: bool = True, index: str = "") -> bytes:
+    def run(
+        self,
+        *arguments: str,
+        stdin: bytes | None = None,
+        check: bool = True,
+        index: str = "",
+        more: Mapping[str, str] | None = None,
+        held: tuple[int, ...] = (),
+    ) -> bytes:
         """Run git at the top of the worktree; return its output. Raises `DvcLikeError` when it fails.
 
-        `index` is another index file than that of this worktree.
+        `index` is another index file than that of this worktree. The environment gets `more`; the process keeps the
+        descriptors `held` open, and with them the locks, should it outlive this one.
         """
         import subprocess  # costs as much as a whole `status` where Git need not be asked
 
@@ -105,7 +114,8 @@ class Git:
                 input=stdin,
                 stdin=None if stdin is not None else subprocess.DEVNULL,
                 capture_output=True,
-                env=_environment(index or commit_index(self)),
+                env={**_environment(index or commit_index(self)), **(more or {})},
+                pass_fds=held if os.name == "posix" else (),
             )
         except FileNotFoundError:
             raise ProjectError("git is not installed, or not on the PATH") from None
@@ -242,11 +252,14 @@ class Commit(NamedTuple):
 
 
 class File(NamedTuple):
-    """A path that Git tracks: its kind (``f``, ``x``, ``l``, or ``d`` for a submodule), and its size where known."""
+    """A path that Git tracks: its kind (``f``, ``x``, ``l``, or ``d`` for a submodule), its size where known, and the
+    object that Git keeps it in.
+    """
 
     path: str
     kind: str
     size: int | None
+    object: str
 
 
 def listing(git: Git, commit: str | None, below: str) -> Iterator[File]:
@@ -262,7 +275,8 @@ def listing(git: Git, commit: str | None, below: str) -> Iterator[File]:
         head, _, raw = line.partition(b"\t")
         words = head.split()
         size = int(words[3]) if commit is not None and words[3].isdigit() else None
-        yield File(git.relative(raw), kinds.get(words[0], "f"), size)
+        name = words[1 if commit is None else 2].decode()
+        yield File(git.relative(raw), kinds.get(words[0], "f"), size, name)
 
 
 def history(git: Git, commit: str, paths: Iterable[str], *, one: bool = False) -> Iterator[Commit]:

@@ -30,6 +30,15 @@ def user_config() -> str:
     return os.path.join(home, "dvc-like", "config")
 
 
+def cache() -> str:
+    """Return the folder of what can be had again: the user may delete it at any time."""
+    if os.name == "nt":
+        home = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~")
+    else:
+        home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(home, "dvc-like")
+
+
 def credentials() -> str:
     """Return the folder, beside the user's configuration, of the logins that are kept."""
     return os.path.join(os.path.dirname(os.path.abspath(user_config())), "credentials")

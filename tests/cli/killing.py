@@ -15,7 +15,7 @@ from pathlib import Path
 
 CHILD = """
 import os, signal, sys
-from dvc_like.cli import add, checkout, drop, fetch, pull, push, shell, gc, undo
+from dvc_like.cli import add, checkout, drop, fetch, get, import_, pull, push, shell, gc, undo, update
 from dvc_like.remote import local
 signal.signal(signal.SIGINT, signal.default_int_handler)
 at, number, seen = int(sys.argv[1]), int(sys.argv[2]), 0

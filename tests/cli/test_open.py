@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import pickle
 import shutil
@@ -12,11 +14,14 @@ from typing import Any
 
 import pytest
 from tests.cli.place import Place, clone_of, digest_of, key_of, past_the_tick, unlock
+from tests.cli.sources import make_origin
 from tests.cli.stores import contents_of, spoil, take_out
+from tests.servers.githttp import GitHttp
 
 import dvc_like
+from dvc_like.cache.writer import Writer
 from dvc_like.digest import parse as parse_digest
-from dvc_like.errors import ConfigError, CorruptData, DataMissing, NoProject, UsageError
+from dvc_like.errors import BadMeta, ConfigError, CorruptData, DataMissing, NoProject, UsageError
 from dvc_like.ops._by_digest import object_reader
 from dvc_like.ops._reader import Reader, open_reader
 from dvc_like.paths import RelPath
@@ -328,6 +333,44 @@ def test_nothing_is_kept_where_that_is_not_wanted(big: Place) -> None:
     assert not big.cache.exists() or not contents_of(big.cache)
 
 
+@pytest.mark.parametrize("when", ["__enter__", "put_bytes"])
+def test_a_cache_that_cannot_be_written_is_done_without(
+    copy: Place, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    asked = []
+
+    def refuse(*_: Any) -> None:
+        asked.append(when)
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(Writer, when, refuse)
+    assert dvc_like.read("sets/data/sub/b") == b"bb"
+    assert asked
+
+
+def test_what_a_big_file_that_is_not_kept_costs(big: Place, traffic: Traffic) -> None:
+    """Who opens it twice, as PyArrow does, gets it once."""
+    with open_reader(big.root, keep=False) as reader:
+        one = reader.find(RelPath("big"))
+        assert one is not None
+        with reader.open(one) as first, reader.open(one) as second:
+            first.seek(9 << 20)
+            assert second.read(4) == BIG[:4]
+            assert first.read(4) == BIG[9 << 20 :][:4]
+    assert len(traffic.of("files/")) == 1
+
+
+def test_a_meta_file_that_cannot_be_read_is_no_missing_file(full: Place) -> None:
+    full.git("rm", "-q", "--cached", "-r", "sets")
+    (full / "sets/data.meta").write_text("hash: nonsense\n")
+    full.git("add", "-A")
+    full.save()
+    for path in ("sets/data/a", "sets/data"):
+        for rev in (None, "HEAD"):
+            with pytest.raises(BadMeta):
+                dvc_like.read(path, rev=rev)
+
+
 # ------------------------------------------------------------------------------ many at once
 
 
@@ -336,11 +379,14 @@ def test_threads_read_at_once(copy: Place, reader: Reader) -> None:
     wrong: list[object] = []
 
     def read() -> None:
-        for name, content in names.items():
-            found = reader.find(RelPath(f"sets/data/{name}"))
-            data = reader.read(found) if found is not None else None
-            if data != content:
-                wrong.append((name, data))
+        try:
+            for name, content in names.items():
+                found = reader.find(RelPath(f"sets/data/{name}"))
+                data = reader.read(found) if found is not None else None
+                if data != content:
+                    wrong.append((name, data))
+        except BaseException as error:
+            wrong.append(error)
 
     threads = [threading.Thread(target=read) for _ in range(8)]
     for thread in threads:
@@ -412,3 +458,39 @@ def test_an_object_by_its_digest(copy: Place) -> None:
 def test_what_is_found_can_be_sent(copy: Place) -> None:
     (one, *_) = dvc_like.ls("sets/data")
     assert pickle.loads(pickle.dumps(one)) == one
+
+
+# ------------------------------------------------------------------------------ another repository, by its URL
+
+
+def test_a_repository_by_its_url(pushed: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = f"file://{pushed.root}"
+    assert dvc_like.read("sets/data/sub/deep/c", repo=url) == b"c"
+    assert (dvc_like.read("model", repo=url), dvc_like.read("model", repo=url, rev="v1")) == (b"MMM", b"mmm")
+    assert dvc_like.read("src/code.py", repo=url, rev="v1") == b"print()\n"
+    assert [one.path for one in dvc_like.ls("sets", repo=url, dvc_only=True)] == ["sets/data"]
+    assert {"model.meta", "model", "src"} < {one.path for one in dvc_like.ls(repo=url, rev="v1")}
+    with pytest.raises(UsageError, match="not tracked in v1"):
+        dvc_like.read("nope", repo=url, rev="v1")
+    with pytest.raises(CorruptData):
+        dvc_like.read("model", repo="ext::sh -c true")
+
+
+def test_a_repository_on_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bytes come from its remote, and reading it again asks neither Git nor the remote for them."""
+    with contextlib.closing(GitHttp(tmp_path)) as server:
+        origin = make_origin(tmp_path / "origin", server, tmp_path / "storage")
+        origin.change({"data/a.txt": "alpha 2"})
+        monkeypatch.chdir(tmp_path)
+        url = origin.url
+        assert (dvc_like.read("data/a.txt", repo=url), dvc_like.read("data/a.txt", repo=url, rev="v1")) == (
+            b"alpha 2",
+            b"alpha",
+        )
+        assert dvc_like.read("notes.txt", repo=url, rev="v1") == b"by Git alone"
+        found = dvc_like.ls(repo=url, recursive=True)
+        assert {"data/sub/b.txt", "model.bin", "code/deep/y.py"} < {one.path for one in found}
+        commit = origin.git("rev-parse", "v1^{commit}")
+    shutil.rmtree(tmp_path / "storage")
+    assert dvc_like.read("data/a.txt", repo=url, rev=commit) == b"alpha"

@@ -58,11 +58,11 @@ def steps_of(text: str) -> list[Step]:
 
 
 def run(steps: list[Step], folder: Path, tools: Path) -> list[str]:
-    """Run the steps in one shell; return what each printed. `tools` gets a `dvc-like` that is this source."""
+    """Run the steps in one shell; return what each printed. `tools` gets the `dvc-like` of this source, and Python."""
     tools.mkdir()
-    command = tools / "dvc-like"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dvc_like "$@"\n')
-    command.chmod(0o755)
+    for name, words in (("dvc-like", "-m dvc_like"), ("python", "")):
+        (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+        (tools / name).chmod(0o755)
     script = "exec 2>&1\nset -eu\n" + "".join(f"echo '{MARK}'\n{step.script}" for step in steps) + f"echo '{MARK}'\n"
     environment = {
         **os.environ,

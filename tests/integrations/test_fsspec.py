@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -11,10 +12,13 @@ from typing import Any
 
 import pytest
 from tests.cli.place import Place, digest_of, key_of
+from tests.cli.sources import make_origin
 from tests.cli.stores import spoil, take_out
+from tests.servers.githttp import GitHttp
 
 from dvc_like.config import edit
-from dvc_like.errors import NoProject, RemoteDenied, RemoteUnavailable, UsageError
+from dvc_like.errors import NoProject, RemoteDenied, RemoteUnavailable, UnsafePath, UsageError
+from dvc_like.ops import _trees
 from dvc_like.remote.local import LocalBackend
 
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed (extra fsspec)")
@@ -265,6 +269,16 @@ def test_a_remote_that_refuses(fs: Any, monkeypatch: pytest.MonkeyPatch, ours: t
         fs.cat_file("model")
 
 
+def test_a_listing_that_must_not_be_used_is_no_missing_file(fs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise UnsafePath("data/x would link outside the dataset")
+
+    monkeypatch.setattr(_trees, "_parsed", refuse)
+    with pytest.raises(OSError, match="outside the dataset") as caught:
+        fs.info("sets/data/a.csv")
+    assert not isinstance(caught.value, FileNotFoundError)
+
+
 # ------------------------------------------------------------------------------ other processes
 
 
@@ -279,3 +293,17 @@ def test_it_is_sent_as_the_name_of_a_version(copy: Place, tmp_path: Path, monkey
     done = subprocess.run([sys.executable, "-c", program], input=sent, cwd=tmp_path, capture_output=True, check=True)
     assert done.stdout.decode().split() == ["b'mmm'", copy.git("rev-parse", "HEAD~1"), fs.fsid]
     assert pickle.loads(sent) == fs
+
+
+def test_a_repository_on_another_machine(tmp_path: Path) -> None:
+    with contextlib.closing(GitHttp(tmp_path)) as server:
+        origin = make_origin(tmp_path / "origin", server, tmp_path / "storage")
+        with fsspec.open(f"dvc-like://data/a.txt?rev=v1&repo={origin.url}") as file:
+            assert file.read() == b"alpha"
+        fs = fsspec.filesystem("dvc-like", repo=origin.url)
+        assert fs.find("data") == ["data/a.txt", "data/link", "data/run.sh", "data/sub/b.txt", "data/sub/c.txt"]
+        assert fs.rev == origin.git("rev-parse", "HEAD")
+        sent = pickle.dumps(fs)
+    program = "import pickle, sys; print(pickle.load(sys.stdin.buffer).cat('data/sub/b.txt'))"
+    done = subprocess.run([sys.executable, "-c", program], input=sent, cwd=tmp_path, capture_output=True, check=True)
+    assert done.stdout.split() == [b"b'beta'"], "the commit is here already: nobody asks Git's server"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dvc_like import digest as digests
-from dvc_like.cache import trash
+from dvc_like.cache import store, trash
 from dvc_like.cache.store import Cache, Object
 from dvc_like.cache.writer import Writer
 from dvc_like.digest import Digest, file_key, tree_key
@@ -137,6 +137,28 @@ def test_a_damaged_object_is_set_aside_and_never_given_out(
     assert view.trust.get(digest) is None
     if fresh:
         view.close()
+
+
+def test_an_object_that_another_process_brings_again_meanwhile_is_sound(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = put(cache, CONTENT)
+    place = Path(cache.path(digest))
+    cache.trust.drop(digest)
+    real, seen = store._verify, []
+
+    def verify(fd: int, of: Digest) -> bytes | None:
+        found = real(fd, of)
+        if not seen:
+            (place.parent / "again").write_bytes(CONTENT)
+            os.replace(place.parent / "again", place)
+        seen.append(of)
+        return found
+
+    monkeypatch.setattr(store, "_verify", verify)
+    assert read(cache, digest) == CONTENT
+    assert len(seen) == 2
+    assert not cache.set_aside
 
 
 @pytest.mark.parametrize("ask", [Cache.is_sound, Cache.ensure], ids=["is_sound", "ensure"])

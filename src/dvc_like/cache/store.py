@@ -21,6 +21,8 @@ from ..errors import CorruptData, UnsafePath
 from ..fsutil import CHUNK, READ_USER, Dir, is_temp, read_all, signature
 from .trust import Trust
 
+_TRIES = 5  # an object that others touch while it is verified is looked at so often
+
 
 class Object(NamedTuple):
     """One object as it lies in the store."""
@@ -106,23 +108,27 @@ class Cache:
         Trusted by its record, else hashed now. A damaged object is set aside, and counts as missing.
         """
         key = file_key(digest)
-        opened = self._open_file(key)
-        if opened is None:
-            return None
-        fd, status = opened
-        try:
-            record = self.trust.get(digest)
-            if record is not None and record[0] == signature(status):
-                return fd, status, record[1]
-            fingerprint = _verify(fd, digest)
-            if fingerprint is not None and signature(os.fstat(fd)) == signature(status):
-                self.trust.set(digest, signature(status), fingerprint)
-                return fd, status, fingerprint
-        except BaseException:
+        for _ in range(_TRIES):
+            opened = self._open_file(key)
+            if opened is None:
+                return None
+            fd, status = opened
+            try:
+                record = self.trust.get(digest)
+                if record is not None and record[0] == signature(status):
+                    return fd, status, record[1]
+                fingerprint = _verify(fd, digest)
+                if fingerprint is not None and signature(os.fstat(fd)) == signature(status):
+                    self.trust.set(digest, signature(status), fingerprint)
+                    return fd, status, fingerprint
+            except BaseException:
+                os.close(fd)
+                raise
             os.close(fd)
-            raise
-        os.close(fd)
-        self._put_aside(key, digest)
+            if fingerprint is None:
+                self._put_aside(key, digest)
+                return None
+            # Its bytes are right, and somebody linked it, renewed it or put the same bytes in its place meanwhile.
         return None
 
     def read_file(self, digest: Digest) -> bytes | None:

@@ -8,7 +8,7 @@ import re
 import click
 
 from ..errors import DvcLikeError, UsageError, gathered
-from ..ops._reader import Listed
+from ..ops._version import Listed
 from ..ops.ls import ls
 from ..paths import show
 from ..project import Project

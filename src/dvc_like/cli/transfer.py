@@ -1,7 +1,9 @@
-"""What verbs over targets share: patterns and profiles; and the other options of `fetch`, `pull` and `push`."""
+"""What verbs over targets share: patterns and profiles; the options of `fetch`, `pull` and `push`, and of `get`."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -29,6 +31,35 @@ _OPTIONS = (
     click.option("--rev", "revisions", multiple=True, metavar="REV", help="Also what this revision needs."),
     click.option("-R", "--recursive", is_flag=True, help="Accepted for DVC's users: folders are always searched."),
 )
+
+
+_FROM_ELSEWHERE = (
+    click.argument("repo"),
+    click.argument("path"),
+    click.option("-o", "--out", metavar="OUT", help="Where to put it; into it, where that is a folder."),
+    click.option("--rev", metavar="REV", help="A branch, tag or commit of REPO, instead of its default branch."),
+    click.option("-r", "--remote", metavar="NAME", help="The remote of REPO to use instead of its default."),
+    click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Requests in flight at once."),
+)
+
+
+def may_ask() -> None:
+    """Let Git ask for a password where somebody can answer, and only there."""
+    os.environ.setdefault("GIT_TERMINAL_PROMPT", "1" if sys.stdin and sys.stdin.isatty() else "0")
+
+
+def from_elsewhere(function: Any) -> Any:
+    """Add what of which repository is meant: `repo`, `path`, `out`, `rev`, `remote` and `jobs`."""
+
+    @wraps(function)
+    def asking(*arguments: Any, **options: Any) -> None:
+        may_ask()
+        function(*arguments, **options)
+
+    found: Any = asking
+    for option in reversed(_FROM_ELSEWHERE):
+        found = option(found)
+    return found
 
 
 def choice_options(function: Any) -> Any:

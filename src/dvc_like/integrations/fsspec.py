@@ -23,7 +23,9 @@ from fsspec.utils import stringify_path, tokenize
 
 from .. import paths
 from ..errors import DvcLikeError, RemoteDenied, RemoteUnavailable, UnsafePath, UsageError
-from ..ops._reader import Listed, Reader, project_of
+from ..ops._reader import BUFFER, Reader, project_of
+from ..ops._sources import is_local
+from ..ops._version import Listed
 from ..paths import RelPath, show
 
 _QUERY = re.compile(r"\?((?:rev|repo)=[^&]*(?:&(?:rev|repo)=[^&]*)*)$")
@@ -38,10 +40,12 @@ if hasattr(os, "register_at_fork"):
 class DvcLikeFileSystem(AbstractFileSystem):  # type: ignore[misc]
     """The data of one version, read-only. Paths are seen from the repository's root.
 
-    `repo` is a folder in the repository (None: the current one). `rev` is any revision of Git, resolved once; None is
-    what the workspace's meta files say at each moment. With `verify` all bytes are verified before any is handed out,
-    for which an object is brought whole; without it, objects of more than 8 MiB are read in parts that are not
-    verified. With `cache` what comes from a remote is kept in the repository's cache.
+    `repo` is a folder in the repository (None: the current one), or a URL that Git understands. `rev` is any revision
+    of Git, resolved once; None is what the workspace's meta files say at each moment, and of a URL the default branch.
+
+    With `verify` all bytes are verified before any is handed out, for which an object is brought whole; without it,
+    objects of more than 8 MiB are read in parts that are not verified. With `cache` what comes from a remote is kept in
+    the repository's cache.
     """
 
     protocol = "dvc-like"
@@ -58,7 +62,9 @@ class DvcLikeFileSystem(AbstractFileSystem):  # type: ignore[misc]
     ) -> None:
         super().__init__(**options)
         project, commit = project_of(repo, rev)
-        self.repo, self.rev, self._verify, self._cache = project.root, commit, verify, cache
+        place = "" if repo is None else os.fspath(repo)
+        self.repo = project.root if is_local(place) else place
+        self.rev, self._verify, self._cache = commit, verify, cache
         settings = [os.stat(path).st_mtime_ns for path in project.config.files.values() if os.path.exists(path)]
         self._reader = _shared(Reader(project, commit, keep=cache, git=False), (self.repo, commit, cache, *settings))
 
@@ -94,8 +100,10 @@ class DvcLikeFileSystem(AbstractFileSystem):  # type: ignore[misc]
     def _find(self, path: str) -> Listed:
         """Return what lies at a path; raise `FileNotFoundError`."""
         name = self._strip_protocol(path)
-        with _told(name), contextlib.suppress(UnsafePath):
-            found: Listed | None = self._reader.find(paths.parse(name) if name else RelPath(""))
+        with contextlib.suppress(UnsafePath):
+            place = paths.parse(name) if name else RelPath("")
+            with _told(name):
+                found: Listed | None = self._reader.find(place)
             if found is not None:
                 return found
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
@@ -168,13 +176,25 @@ class DvcLikeFileSystem(AbstractFileSystem):  # type: ignore[misc]
     def cat(self, path: Any, recursive: bool = False, on_error: str = "raise", **options: Any) -> Any:
         """Return the bytes of files; few requests bring many small ones."""
         names = self.expand_path(path, recursive=recursive)
-        with contextlib.suppress(DvcLikeError, OSError):  # what cannot be had is told of each file
-            self._reader.bring([self._find(name) for name in names])
-        return super().cat(path, recursive, on_error, **options)
+        if not isinstance(path, list) and names == [self._strip_protocol(path)]:
+            return self.cat_file(names[0], **options)
+        found = {name: one for name in names if (one := self._find(name)).kind != "d"}
+        result: dict[str, Any] = {}
+        for name, (_, data) in zip(found, self._reader.read_many(found.values()), strict=True):
+            try:
+                with _told(name):
+                    if isinstance(data, DvcLikeError):
+                        raise data
+                result[name] = data
+            except OSError as error:
+                if on_error == "raise":
+                    raise
+                result.update({name: error} if on_error == "return" else {})
+        return result
 
     def get(self, rpath: Any, lpath: Any, recursive: bool = False, **options: Any) -> None:
-        """Copy files to this machine; few requests bring many small ones."""
-        with contextlib.suppress(DvcLikeError, OSError):
+        """Copy files to this machine; few requests bring many small ones into the cache."""
+        if self._cache:
             self._reader.bring([self._find(name) for name in self.expand_path(rpath, recursive=recursive)])
         super().get(rpath, lpath, recursive, **options)
 
@@ -183,7 +203,7 @@ class _File(io.BufferedReader):
     """An open file with what fsspec's have: `size` and `path`; `verified` tells whether its bytes are."""
 
     def __init__(self, raw: io.RawIOBase, size: int, path: str) -> None:
-        super().__init__(_Raw(raw, size, path))
+        super().__init__(_Raw(raw, path), BUFFER)
         self.size = size
         self.path = path
         self._inner = raw
@@ -197,9 +217,9 @@ class _File(io.BufferedReader):
 class _Raw(io.RawIOBase):
     """Tells errors of ours as those of Python, whoever reads."""
 
-    def __init__(self, inner: io.RawIOBase, size: int, path: str) -> None:
+    def __init__(self, inner: io.RawIOBase, path: str) -> None:
         super().__init__()
-        self._inner, self._size, self._path = inner, size, path
+        self._inner, self._path = inner, path
 
     def readable(self) -> bool:
         return True
@@ -235,8 +255,6 @@ def _told(path: str) -> Iterator[None]:
     """
     try:
         yield
-    except UnsafePath:
-        raise
     except DvcLikeError as error:
         text = f"{error.message} ({error.hint})" if error.hint else error.message
         if isinstance(error, UsageError):

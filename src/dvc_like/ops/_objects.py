@@ -12,8 +12,8 @@ import io
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable
-from typing import IO, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from ..cache.writer import Writer
 from ..digest import Digest
@@ -23,7 +23,7 @@ from ..paths import show
 from ..progress import Progress
 from ..project import Project
 from ._closure import Need
-from ._opened import WHOLE_UP_TO, Held, HeldFile, LocalFile, RangedFile
+from ._opened import WHOLE_UP_TO, Held, HeldFile, LocalFile, RangedFile, Shared
 from ._remote_trees import read_trees
 from ._session import open_session
 from ._store import Store, open_store, remote_name
@@ -50,6 +50,7 @@ class Objects:
         self._project = project
         self._keep = keep
         self._stores: dict[str, Store] = {}
+        self._last: tuple[str, Shared | None] = "", None
         weakref.finalize(self, self._stack.close)  # a reader that is shared is closed by nobody
         self._trees: dict[Digest, bytes] = {}
 
@@ -131,15 +132,19 @@ class Objects:
         Without `verify` a big one is read from the remote in parts instead, see `RangedFile`. Raises `DataMissing`,
         `CorruptData`, or what the remote raises.
         """
-        cached = self.cached(need.digest, need.path)
+        cached = self._lately(need) or self.cached(need.digest, need.path)
         if cached is not None:
             return cached
         if not verify and need.size > WHOLE_UP_TO:
             store = self._open_store(remote_name(self._project, None, remote))
             if not store.packs.find([need.ident]):
                 return RangedFile(need.digest, need.size, lambda *part: self._part(store, need.key, *part), need.path)
-        held = self.bring([need], remote).get(need.digest)
-        found = HeldFile(held) if held is not None else self.cached(need.digest, need.path)
+        held, done = self.bring([need], remote)
+        if done.failures or done.untried:
+            raise as_error("reading", done.failures, done.objects, done.untried)
+        if need.digest in held and need.size > WHOLE_UP_TO:
+            self._last = need.digest, held[need.digest]
+        found = HeldFile(held[need.digest], need.size) if held else self.cached(need.digest, need.path)
         if found is None:
             raise DataMissing(f"{show(need.path)} went from the cache while it was read", hint="Try again.")
         return found
@@ -149,21 +154,23 @@ class Objects:
         store.backend.get(key, buffer, start=start, length=length)
         return buffer.getvalue()
 
-    def bring(self, needs: list[Need], remote: str) -> dict[Digest, IO[bytes]]:
-        """Bring files that the cache lacks, few requests for many; return those that it cannot keep, to be read once.
+    def _lately(self, need: Need) -> HeldFile | None:
+        """Open the big file that came last and was not kept: PyArrow opens each twice."""
+        digest, held = self._last
+        return HeldFile(held, need.size) if held is not None and digest == need.digest else None
 
-        All that can be had is brought; then `DvcLikeError` says what could not.
+    def bring(self, needs: list[Need], remote: str) -> tuple[dict[str, Shared], Fetched]:
+        """Bring files that the cache lacks, few requests for many; return those that it does not keep.
+
+        All that can be had is brought; the second result says what could not.
         """
-        held, done = self.ask(
+        return self.ask(
             remote,
             lambda store: self._bring(needs, store),
             lambda result: any(isinstance(error, DataMissing) for _, error in result[1].failures),
         )
-        if done.failures or done.untried:
-            raise as_error("reading", done.failures, done.objects, done.untried)
-        return held
 
-    def _bring(self, needs: list[Need], store: Store) -> tuple[dict[Digest, IO[bytes]], Fetched]:
+    def _bring(self, needs: list[Need], store: Store) -> tuple[dict[str, Shared], Fetched]:
         for keep in (self._keep, False):
             done = Fetched()
             fetcher = Fetcher(self.session, store.name, None, done, store=store)
@@ -177,7 +184,7 @@ class Objects:
                     raise
         raise AssertionError
 
-    def _into(self, stack: contextlib.ExitStack, needs: Iterable[Need]) -> Into:
+    def _into(self, stack: contextlib.ExitStack, needs: Sequence[Need]) -> Into:
         """Return where to put objects: the cache, if it can be written and no gc holds it for long."""
         if not self._keep:
             return Held()
@@ -186,9 +193,9 @@ class Objects:
             os.makedirs(project.cache_dir, exist_ok=True)
             gc = lock(os.path.join(project.cache_dir, "lock"), shared=True, timeout=project.lock_timeout)
             stack.enter_context(gc)
-            for shard in sorted({need.digest.hex[:2] for need in needs if need.size > WHOLE_UP_TO}):
+            if len(needs) == 1 and needs[0].size > WHOLE_UP_TO:
                 # Many that read parts of one big file at once, in threads or processes, want it to come once.
-                path = os.path.join(project.shared_tmp, f"reading-{shard}.lock")
+                path = os.path.join(project.shared_tmp, f"reading-{needs[0].digest.hex[:2]}.lock")
                 with contextlib.suppress(LockHeld):
                     stack.enter_context(lock(path, timeout=project.lock_timeout))
             return stack.enter_context(self.session.writer())

@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+import threading
+import weakref
 from collections.abc import Callable
 from typing import IO, Any
 
@@ -126,13 +128,13 @@ class RangedFile(io.RawIOBase):
 
 
 class HeldFile(io.RawIOBase):
-    """A file of this process, in memory or without a name, as `raw` of a reader: it was verified before."""
+    """A file that only this process has, in memory or without a name, as one of its readers sees it."""
 
     verified = True
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, held: Shared, size: int) -> None:
         super().__init__()
-        self._file = file
+        self._held, self._size, self._at = held, size, 0
 
     def readable(self) -> bool:
         """Say that it can be read."""
@@ -144,24 +146,40 @@ class HeldFile(io.RawIOBase):
 
     def tell(self) -> int:
         """Return the place of the next byte."""
-        return self._file.tell()
+        return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Go to a place."""
-        return self._file.seek(offset, whence)
+        self._at = max(0, offset + (0, self._at, self._size)[whence])
+        return self._at
 
     def readinto(self, buffer: Any, /) -> int:
         """Read the next bytes."""
-        return self._file.readinto(buffer)  # type: ignore[attr-defined,no-any-return]
+        data = self._held.read(self._at, len(buffer))
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
 
     def readall(self) -> bytes:
         """Read what is left."""
-        return self._file.read()
+        data = self._held.read(self._at, max(0, self._size - self._at))
+        self._at += len(data)
+        return data
 
-    def close(self) -> None:
-        """Let it go."""
-        self._file.close()
-        super().close()
+
+class Shared:
+    """A verified file that several readers of this process share; it is closed when none is left."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._mutex = threading.Lock()
+        weakref.finalize(self, file.close)
+
+    def read(self, start: int, length: int) -> bytes:
+        """Return some bytes at a place; fewer at the end."""
+        with self._mutex:
+            self._file.seek(start)
+            return self._file.read(length)
 
 
 class Held:
@@ -171,13 +189,13 @@ class Held:
     """
 
     def __init__(self) -> None:
-        self.files: dict[Digest, IO[bytes]] = {}
+        self.files: dict[str, Shared] = {}
 
     def put_bytes(self, data: bytes, expected: Digest) -> None:
         """Take a whole file; raise `CorruptData` when its bytes are not those of `expected`."""
         if digests.of_bytes(expected.algorithm, data) != expected:
             raise CorruptData("its bytes are not what its name says")
-        self.files[expected] = io.BytesIO(data)
+        self.files[expected] = Shared(io.BytesIO(data))
 
     def receive(self, expected: Digest, size: int) -> _Arriving:
         """Return a sink for one file."""
@@ -187,7 +205,7 @@ class Held:
 class _Arriving:
     start = 0
 
-    def __init__(self, files: dict[Digest, IO[bytes]], expected: Digest, size: int) -> None:
+    def __init__(self, files: dict[str, Shared], expected: Digest, size: int) -> None:
         self._files, self._expected, self._left = files, expected, size
         self._hash = digests.hasher(expected.algorithm)
         self._file: IO[bytes] = io.BytesIO() if size <= WHOLE_UP_TO else tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever reads it
@@ -202,9 +220,8 @@ class _Arriving:
     def accept(self) -> None:
         if self._left or digests.finish(self._expected.algorithm, self._hash) != self._expected:
             raise CorruptData("its bytes are not what its name says")
-        self._file.seek(0)
-        self._files[self._expected] = self._file
+        self._files[self._expected] = Shared(self._file)
 
     def reject(self) -> None:
-        if self._files.get(self._expected) is not self._file:
+        if self._expected not in self._files:
             self._file.close()

@@ -75,7 +75,7 @@ def read_packed(store: Store, places: Iterable[Place], take: Take) -> dict[bytes
         splitter.give_up(CorruptData("its pack ends too early"))
 
     gap = NEAR_GAP if store.is_near else GAP
-    outcome = store.transfer(runs(places, gap), read, at_once=1)
+    outcome = store.transfer(list(runs(places, gap)), read, at_once=1)
     for run in outcome.untried:
         first = outcome.failures[0][1]
         failures.update({member.ident: first for member in run.members})

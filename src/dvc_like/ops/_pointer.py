@@ -5,11 +5,15 @@ Owns taking it away, and what Git is to be told of it. What the pointer says is 
 
 from __future__ import annotations
 
+import os
+import stat
+
 from .. import paths
 from ..errors import UsageError
 from ..fsutil import Dir
 from ..meta.file import SUFFIX
 from ..paths import RelPath, join, show
+from ..project import FOLDER
 from ..workspace import gitignore
 from ._session import Session
 from ._tracked import Target, select, status_at
@@ -38,6 +42,25 @@ def only_holds(text: str, targets: list[Target]) -> UsageError:
         f"{show(text)} is not tracked itself, but holds what is",
         hint=f"Name the targets: {names}{', ...' if len(targets) > 5 else ''}.",
     )
+
+
+def refuse_place(session: Session, path: RelPath) -> None:
+    """Raise `UsageError` where no target may lie: below a file, in another repository, where Git tracks the name."""
+    above = paths.parent(path)
+    while above:
+        status = status_at(session.root, above)
+        if status is not None and not stat.S_ISDIR(status.st_mode) and not stat.S_ISLNK(status.st_mode):
+            raise UsageError(f"{show(above)} is a file, so nothing can lie in it")
+        for mark in (".git", FOLDER):
+            if os.path.lexists(os.path.join(session.project.root, above, mark)):
+                raise UsageError(f"{show(above)} is a repository of its own: {show(path)} cannot lie in it")
+        above = paths.parent(above)
+    git = session.project.git
+    if git is not None and git.tracked([path]):
+        raise UsageError(
+            f"Git tracks {show(path)} already",
+            hint=f"Take it out of Git first: `git rm -r --cached {show(path)}`, or choose another name.",
+        )
 
 
 def withdraw(session: Session, path: RelPath) -> None:

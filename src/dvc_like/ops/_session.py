@@ -56,6 +56,12 @@ class Session:
         """What is left out of datasets."""
         return Ignore(self.root)
 
+    def lent(self, project: Project) -> Session:
+        """Return a session on another project whose objects come into the cache of this one."""
+        other = Session(project, self.progress, self._stack)
+        other.cache = self.cache
+        return other
+
     def scanner(self, recorded: RecordedNames | None, task: Task | None = None) -> Scanner:
         """Return a scanner whose clock starts now; it counts the files it sees on `task`.
 

@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from typing import Generic, TypeVar
 
 from ..errors import DvcLikeError, PartialFailure, RemoteDenied, RemoteQuota, RemoteUnavailable
@@ -43,6 +43,8 @@ def transfer(
     A thread takes `at_once` items at a time; 1 suits items that take long. `interrupt` asks what is in flight to end;
     what does not hear it is left to itself after a moment: whoever pressed Ctrl-C did not mean to wait.
     """
+    if isinstance(items, Sized):
+        jobs = min(jobs, -(-len(items) // at_once))  # one item needs no thread but this
     source = iter(items)
     outcome: Outcome[Item] = Outcome()
     mutex = threading.Lock()

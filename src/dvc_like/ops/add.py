@@ -31,6 +31,7 @@ from ._journal import recorded, words
 from ._look import look
 from ._scope import Scope
 from ._session import Session, explained, open_session
+from ._sources import KEY, recorded_as
 from ._tracked import Target, enclosing, select, status_at, walk
 from ._trees import Recorded, load
 
@@ -178,7 +179,7 @@ class _Done(NamedTuple):
             entry.files if entry.kind == "d" else None,
             entry.kind == EXECUTABLE,
             old.remote if old else None,
-            old.extra if old else (),
+            recorded_as(old, entry.digest),
         )
 
     @property
@@ -322,7 +323,8 @@ def _point(session: Session, done: _Done) -> Added:
             gitignore.add(folder, [name], aside)
         if old == meta:
             return Added(target, "unchanged", stored)
-        folder.write(name + SUFFIX, rewrite(meta, _present(folder, name + SUFFIX)), aside=aside)
+        keys = (KEY,) if old is not None and old.extra != meta.extra else ()
+        folder.write(name + SUFFIX, rewrite(meta, _present(folder, name + SUFFIX), keys=keys), aside=aside)
     return Added(target, "added" if old is None else "updated", stored)
 
 

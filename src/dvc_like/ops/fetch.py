@@ -10,7 +10,7 @@ import errno
 import io
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -76,7 +76,7 @@ def raise_failures(verb: str, done: Fetched, wrong: list[DvcLikeError]) -> None:
 
 
 def fetch_in(
-    session: Session, wanted: list[Wanted], *, remote: str | None, jobs: int | None, only: set[str] | None = None
+    session: Session, wanted: list[Wanted], *, remote: str | None, jobs: int | None, only: Container[str] | None = None
 ) -> Fetched:
     """Do the work of `fetch` in an open session; failures are in the result. With `only`, just these keys are got."""
     done = Fetched()
@@ -123,7 +123,7 @@ class Fetcher:
         name: str,
         jobs: int | None,
         done: Fetched,
-        only: set[str] | None = None,
+        only: Container[str] | None = None,
         *,
         store: Store | None = None,
     ) -> None:

@@ -6,16 +6,16 @@ import os
 
 from ..errors import DvcLikeError, gathered
 from ..progress import SILENT, Progress
-from ..project import Project
-from ._reader import Listed, open_reader, path_in
+from ._reader import Repo, open_reader, path_in
 from ._sides import hinted
+from ._version import Listed
 
 
 def ls(
     path: str | os.PathLike[str] = "",
     *,
     rev: str | None = None,
-    repo: Project | str | os.PathLike[str] | None = None,
+    repo: Repo = None,
     recursive: bool = False,
     dvc_only: bool = False,
     fetch: bool = True,

@@ -20,13 +20,12 @@ from ..fsutil import Dir, is_racy, signature
 from ..meta.file import MAX_SIZE, SUFFIX
 from ..paths import RelPath, is_below, join, show
 from ..progress import SILENT, Progress
-from ..project import FOLDER as PROJECT_FOLDER
 from ..project import Project
 from ..workspace import gitignore
 from ..workspace.leftovers import sweep
 from ..workspace.scan import trusted_signature
 from ._journal import recorded, words
-from ._pointer import named, tell_git, withdraw
+from ._pointer import named, refuse_place, tell_git, withdraw
 from ._session import Session, open_session
 from ._tracked import Target, enclosing, status_at
 
@@ -91,31 +90,12 @@ def _check(session: Session, target: Target, path: RelPath) -> None:
             f"{show(path)} would lie in the tracked folder {show(holder.path)}",
             hint=f"To make it part of that: `dvc-like remove {show(source)}`, then `mv` and `dvc-like add` the data.",
         )
-    for folder in _folders_above(path):
-        status = status_at(root, folder)
-        if status is not None and not stat.S_ISDIR(status.st_mode) and not stat.S_ISLNK(status.st_mode):
-            raise UsageError(f"{show(folder)} is a file, so nothing can lie in it")
-        for mark in (".git", PROJECT_FOLDER):
-            if os.path.lexists(os.path.join(session.project.root, folder, mark)):
-                raise UsageError(f"{show(folder)} is a repository of its own: {show(path)} cannot lie in it")
+    refuse_place(session, path)
     data, new = status_at(root, source), status_at(root, path)
     if new is not None and (data is not None or not _continues(session, source, path)):
         raise _taken(path)
     if status_at(root, RelPath(path + SUFFIX)) is not None and not _continues(session, source, path):
         raise _taken(RelPath(path + SUFFIX))
-    git = session.project.git
-    if git is not None and git.tracked([path]):
-        raise UsageError(
-            f"Git tracks {show(path)} already",
-            hint=f"Take it out of Git first: `git rm -r --cached {show(path)}`, or choose another name.",
-        )
-
-
-def _folders_above(path: RelPath) -> list[RelPath]:
-    found: list[RelPath] = []
-    while path := paths.parent(path):
-        found.append(path)
-    return found[::-1]
 
 
 def _taken(path: RelPath) -> WouldOverwrite:

@@ -9,15 +9,14 @@ from typing import IO, Any
 from ..errors import UsageError
 from ..paths import show
 from ..progress import SILENT, Progress
-from ..project import Project
-from ._reader import open_reader, path_in
+from ._reader import Repo, open_reader, path_in
 
 
 def open(
     path: str | os.PathLike[str],
     *,
     rev: str | None = None,
-    repo: Project | str | os.PathLike[str] | None = None,
+    repo: Repo = None,
     mode: str = "r",
     encoding: str = "utf-8",
     progress: Progress = SILENT,
@@ -25,9 +24,12 @@ def open(
     """Open a tracked file for reading, whether it is here or not; `mode` is ``r`` for text or ``rb`` for bytes.
 
     `rev` is any revision of Git; without one it is the version that the meta file in the workspace names, whatever
-    became of the file itself. `repo` is a project or a folder in one, and the path is seen from its root; without one
-    it is the project of the current folder, and the path is seen from there. The bytes come from the cache, the
-    workspace or the remote, and are verified before any is handed out. A file that Git tracks can be read too.
+    became of the file itself. `repo` is a project, a folder in one or the URL of a repository of Git, and the path is
+    seen from its root; without one it is the project of the current folder, and the path is seen from there. Of a URL
+    no more than the one commit is brought; without `rev` it is that of the default branch.
+
+    The bytes come from the cache, the workspace or the remote, and are verified before any is handed out. A file that
+    Git tracks can be read too.
 
     Raises `UsageError` when nothing is tracked there, `DataMissing` when its bytes are nowhere.
     """
@@ -47,7 +49,7 @@ def read(
     path: str | os.PathLike[str],
     *,
     rev: str | None = None,
-    repo: Project | str | os.PathLike[str] | None = None,
+    repo: Repo = None,
     progress: Progress = SILENT,
 ) -> bytes:
     """Return all bytes of a tracked file; see `open`."""

@@ -28,7 +28,7 @@ def set_setting(config: Config, setting: str, value: str | None, *, level: str, 
 
     With `add` a setting that may have several values gets one more.
     """
-    if add and not setting.startswith("profile."):
+    if add and not (setting.startswith("profile.") or setting == "import.allow"):
         raise UsageError(f"{show(setting)} has one value", hint="Leave out --add.")
     section, _, rest = setting.partition(".")
     if value is not None:

@@ -1,0 +1,279 @@
+"""A part of another Git repository, kept in the user's cache folder: single commits, their trees, and few files.
+
+Owns what is asked of a Git server (one commit without history, no file before it is needed), what to do where a server
+cannot do that, and the words for what it answers. Nothing is ever checked out, no hook of the other side is run, and
+Git is told which protocols it may speak. Who works with the folder holds its kernel lock, also the git that we start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .. import digest as digests
+from .. import homes
+from ..errors import DvcLikeError, RemoteDenied, RemoteError, RemoteUnavailable, UsageError
+from ..git import Git
+from ..locks import lock
+from ..paths import show
+from ..progress import Progress
+from ._sources import bare, scheme_of
+
+TIMEOUT = 3600.0  # seconds that another process may take to bring what we need as well
+_FULL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_NAME = re.compile(r"(?!-)[^\x00-\x20~^:?*\[\\]+")  # what may be the name of a ref
+_ALL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_PART = ("--depth=1", "--filter=blob:none")
+_QUIET = ("fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--recurse-submodules=no")
+_DENIED = re.compile(
+    r"could not read (Username|Password)|Authentication failed|ermission denied|\b40[13]\b|ublickey", re.I
+)
+_UNSUPPORTED = re.compile(r"does not support (shallow|--depth|filter)|dumb http|upload-pack: filter", re.I)
+_DAMAGED = re.compile(
+    r"not a git repository|bad (object|config|signature|line)|corrupt|unable to read|loose object|not a GIT packfile|"
+    r"index file .* is too small|error opening index",
+    re.I,
+)
+_NOT_THERE = re.compile(r"not our ref|unadvertised object|no such remote ref|find remote ref", re.I)
+
+
+class Clone(Git):
+    """A bare repository of ours with commits of another one. What is read of it is brought first, many at once."""
+
+    def __init__(self, folder: str, url: str, progress: Progress, prefix: str = "") -> None:
+        git_dir = os.path.join(folder, ".git")
+        super().__init__(folder, git_dir, git_dir, prefix)
+        self.url = url
+        self._progress = progress
+        self._asked = "HEAD"  # what was asked for last
+
+    def run(self, *arguments: str, more: Mapping[str, str] | None = None, **options: Any) -> bytes:
+        """Run git in this repository and no other: were it damaged, Git would look for one in the folders above."""
+        return super().run(*arguments, more={**(more or {}), "GIT_DIR": self.git_dir}, **options)
+
+    def seen_from(self, prefix: str) -> Clone:
+        """Return the same clone, seen from a project in a subfolder."""
+        found = Clone(self.top, self.url, self._progress, prefix)
+        found._asked = self._asked
+        return found
+
+    def contents(self, blobs: list[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
+        """Yield (path, bytes) of objects, given as (object, path); what is not here is fetched in one request."""
+        if missing := self._missing({name for name, _ in blobs}):
+            with self.locked() as held:
+                self._bring_files(missing, held)
+        yield from super().contents(blobs)
+
+    def commit_at(self, rev: str | None) -> str:
+        """Return the commit of a branch, a tag or an id (None: of the default branch); its trees are here then."""
+        self._asked = rev or "HEAD"
+        if rev is not None and _FULL.fullmatch(rev) and self._has(rev):
+            return rev  # needs no network
+        with self.locked() as held:
+            try:
+                self._prepare(held)
+                return self._bring(rev, held)
+            except _Damaged:  # it can all be had again
+                shutil.rmtree(self.git_dir, ignore_errors=True)
+                self._prepare(held)
+                return self._bring(rev, held)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[int]:
+        """Hold the lock of the folder; give its descriptor."""
+        os.makedirs(self.top, mode=0o700, exist_ok=True)
+
+        def tell(holder: str) -> None:
+            self._progress.note(f"waiting for another dvc-like that reads {show(bare(self.url))} ...")
+
+        with lock(os.path.join(self.top, "lock"), timeout=TIMEOUT, waiting=tell) as fd:
+            yield fd
+
+    # ---------------------------------------------------------------- under the lock
+
+    def _prepare(self, held: int, *, sha256: bool = False) -> None:
+        """Make the repository, or sweep what a process that died left in it: nobody else writes to it now."""
+        if not os.path.exists(os.path.join(self.git_dir, "HEAD")):
+            shutil.rmtree(self.git_dir, ignore_errors=True)
+            form = ("--object-format=sha256",) if sha256 else ()
+            self.run("init", "-q", "--bare", "--template=", *form, held=(held,))
+        for folder, _, names in os.walk(self.git_dir):
+            for name in names:
+                if name.endswith(".lock") or name.startswith("tmp_"):
+                    with contextlib.suppress(OSError):
+                        os.unlink(os.path.join(folder, name))
+
+    def _bring(self, rev: str | None, held: int) -> str:
+        name = rev or "HEAD"
+        if _FULL.fullmatch(name):
+            try:
+                self._fetch(_PART, (name,), held)
+            except UsageError:
+                self._bring_history(name, held)
+            return name
+        if _NAME.fullmatch(name):
+            ref = f"refs/at/{digests.of_bytes('sha256', name.encode()).partition(':')[2]}"
+            with contextlib.suppress(_Mismatch):
+                return self._bring_ref(name, ref, held)
+            shutil.rmtree(self.git_dir)
+            self._prepare(held, sha256=True)
+            return self._bring_ref(name, ref, held)
+        return self._bring_history(name, held)
+
+    def _bring_ref(self, name: str, ref: str, held: int) -> str:
+        try:
+            self._fetch(_PART, (f"+{name}:{ref}",), held)
+        except UsageError:
+            if not re.fullmatch(r"[0-9a-f]{4,63}", name):
+                raise self._unknown(name, held) from None
+            return self._bring_history(name, held)
+        return self.resolve(ref)
+
+    def _bring_history(self, rev: str, held: int) -> str:
+        """Find a commit among all that branches and tags lead to: there is no other way to know an abbreviation.
+
+        Commits alone come first, into a repository of their own; then what lies in the one that is meant.
+        """
+        history = Clone(os.path.join(self.top, "history"), self.url, self._progress)
+        os.makedirs(history.top, exist_ok=True)
+        history._prepare(held)
+        history._fetch(("--filter=tree:0", "--prune"), _ALL, held)
+        try:
+            commit = history.resolve(rev)
+        except UsageError:
+            raise self._unknown(rev, held) from None
+        if not self._has(commit):
+            try:
+                self._fetch(_PART, (commit,), held)
+            except UsageError:  # a server that gives away what refs point to, and nothing else
+                self._fetch(("--filter=blob:none", *self._deeper()), _ALL, held)
+        return commit
+
+    def _bring_files(self, names: list[str], held: int) -> None:
+        try:
+            self._fetch(("--filter=blob:none", "--stdin"), (), held, names="".join(f"{one}\n" for one in names))
+        except UsageError:  # a server that gives away what refs point to: with all files, then
+            try:
+                self._fetch(("--depth=1", "--no-filter"), (self._asked,), held, names="-")
+            except UsageError:
+                self._fetch(("--no-filter", "--refetch", *self._deeper()), _ALL, held, names="-")
+
+    def _deeper(self) -> tuple[str, ...]:
+        return ("--unshallow",) if self.is_shallow() else ()
+
+    def _unknown(self, rev: str, held: int) -> DvcLikeError:
+        shown = show(bare(self.url))
+        names: list[str] = []
+        with contextlib.suppress(DvcLikeError):
+            listed = self._talk(("ls-remote", "-q", "--heads", "--tags", "--refs", "origin"), held).decode(
+                errors="replace"
+            )
+            names = [re.sub(r"^refs/(heads|tags)/", "", line.partition("\t")[2]) for line in listed.splitlines()]
+        if not names:
+            return UsageError(f"{shown} has no commit yet", hint="Its owner has to push one.")
+        near = difflib.get_close_matches(rev, names, 5, 0.5) or names[:5]
+        return UsageError(
+            f"{shown} has no revision {show(rev)!r}", hint=f"It has, for instance: {', '.join(map(show, near))}."
+        )
+
+    def _fetch(self, options: tuple[str, ...], refs: tuple[str, ...], held: int, names: str = "") -> None:
+        """Fetch; where the server knows no parts of a repository, fetch it whole. Raises `UsageError`: not there.
+
+        With `names`, of objects for the stdin of git, what is here already counts for nothing.
+        """
+        given = names.encode() if "--stdin" in options else None
+        try:
+            self._talk((*_QUIET, *options, "origin", *refs), held, given, named=bool(names))
+        except _Unsupported:
+            plain = tuple(one for one in options if one not in _PART and not one.startswith("--filter"))
+            self._talk((*_QUIET, *plain, "origin", *refs), held, given, named=bool(names))
+
+    def _talk(self, words: tuple[str, ...], held: int, stdin: bytes | None = None, *, named: bool = False) -> bytes:
+        """Run a git that talks to the other side; raise what its words mean."""
+        settings = {
+            "remote.origin.url": self.url,  # neither on a command line, which others see, nor in a file
+            # Without these, Git would write them into the repository, and fetch one by one what it reads there.
+            "remote.origin.promisor": "true",
+            "remote.origin.partialclonefilter": "blob:none",
+            "gc.auto": "0",
+            "http.lowSpeedLimit": "100",
+            "http.lowSpeedTime": "60",
+        }
+        if named:  # objects by name: what we have says nothing about them
+            settings["fetch.negotiationAlgorithm"] = "noop"
+        count = int(os.environ.get("GIT_CONFIG_COUNT") or 0) if os.environ.get("GIT_CONFIG_COUNT", "0").isdigit() else 0
+        more = {"GIT_CONFIG_COUNT": str(count + len(settings))}
+        for at, (key, value) in enumerate(settings.items(), count):
+            more |= {f"GIT_CONFIG_KEY_{at}": key, f"GIT_CONFIG_VALUE_{at}": value}
+        more["GIT_TERMINAL_PROMPT"] = os.environ.get("GIT_TERMINAL_PROMPT", "0")
+        # The user's own `insteadOf` may lead from one to another of the first two. Never: ext, and helpers of others.
+        own = {"git+ssh": "ssh", "ssh+git": "ssh"}.get(scheme_of(self.url), scheme_of(self.url) or "file")
+        more["GIT_ALLOW_PROTOCOL"] = ":".join(dict.fromkeys(("https", "ssh", own)))
+        try:
+            return self.run(*words, stdin=stdin, more=more, held=(held,))
+        except DvcLikeError as error:
+            raise self._meaning(error) from None
+
+    def _meaning(self, error: DvcLikeError) -> DvcLikeError:
+        """Return what a failure of git means; only what it says tells."""
+        text = error.message.partition("failed: ")[2] or error.message
+        text = (
+            re.sub(r"(\\r)?\\n", "\n", text).replace(self.url, bare(self.url)).strip()
+        )  # it is escaped for a terminal
+        shown = show(bare(self.url))
+        if _UNSUPPORTED.search(text):
+            return _Unsupported(text)
+        if "mismatched algorithms" in text:
+            return _Mismatch(text)
+        if _NOT_THERE.search(text):
+            return UsageError(f"{shown} has no such revision")
+        if "not allowed" in text and "transport" in text:
+            return RemoteDenied(f"{shown} is not contacted: {text.splitlines()[-1][:300]}")
+        if _DENIED.search(text):
+            return RemoteDenied(
+                f"{shown} cannot be read: access is denied, or there is no such repository",
+                hint="If it is private, see that `git ls-remote` of it works: a credential helper, or an ssh key.",
+                details=tuple(text.splitlines()[-3:]),
+            )
+        kind = _Damaged if _DAMAGED.search(text) else RemoteUnavailable
+        return kind(
+            f"{shown} cannot be reached",
+            hint="Check the address and the network: `git ls-remote` of it says the same.",
+            details=tuple(text.splitlines()[-3:]),
+        )
+
+    # ---------------------------------------------------------------- what is here
+
+    def _has(self, commit: str) -> bool:
+        if not os.path.exists(os.path.join(self.git_dir, "HEAD")):
+            return False
+        return bool(self.run("rev-parse", "-q", "--verify", commit + "^{tree}", check=False).strip())
+
+    def _missing(self, names: set[str]) -> list[str]:
+        if not names:
+            return []
+        out = self.run("cat-file", "--batch-check", stdin="".join(f"{name}\n" for name in sorted(names)).encode())
+        return [line.split()[0] for line in out.decode().splitlines() if line.endswith(" missing")]
+
+
+class _Unsupported(RemoteError):
+    """The server knows no parts of a repository."""
+
+
+class _Damaged(RemoteUnavailable):
+    """What is kept here cannot be read."""
+
+
+class _Mismatch(RemoteError):
+    """The other repository names its objects by another algorithm."""
+
+
+def clone_of(url: str, progress: Progress) -> Clone:
+    """Return the clone of a URL in the user's cache folder. Contacts nothing, makes nothing."""
+    name = digests.of_bytes("sha256", bare(url).encode()).partition(":")[2][:32]
+    return Clone(os.path.join(homes.cache(), "repos", name), url, progress)
