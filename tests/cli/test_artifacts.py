@@ -88,6 +88,12 @@ def test_gc_stops_at_a_damaged_pointer_and_push_sends_the_rest(kept: Place, stor
     assert {b"w1", b"l2", b"x", b"own"} <= set(contents_of(store).values())
 
 
+def test_a_damaged_pointer_hides_no_other(kept: Place) -> None:
+    (kept / ".dvc-like/mlflow/runs/1/same.meta").write_bytes(b"")
+    assert set(artifacts.stored(kept.project, RelPath("runs/1/model"))) == {"runs/1/model/weights"}
+    assert set(artifacts.stored(kept.project, RelPath("runs/2/log"))) == {"runs/2/log"}
+
+
 def test_worktrees_share_them(kept: Place, tmp_path: Path) -> None:
     kept.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
     side = Place(tmp_path / "side")

@@ -236,6 +236,19 @@ def test_folders_and_what_lies_in_them(mlflow: Any, tracked: Place, tmp_path: Pa
     assert Path(single.load()).read_text() == "a2"
 
 
+def test_data_of_another_remote_comes_back(mlflow: Any, tracked: Place, tmp_path: Path) -> None:
+    tracked.use_store(tmp_path / "backup", "backup")
+    tracked.config(core_remote="storage")
+    tracked.write({"far": "far"})
+    tracked.add("far")
+    with open(tracked / "far.meta", "a") as file:
+        file.write("remote: backup\n")
+    tracked.push("far")
+    _, _, source = logged_source(mlflow, "far")
+    forget(tracked)
+    assert Path(source.load()).read_text() == "far"
+
+
 def test_other_sources_are_left_to_others(mlflow: Any, tracked: Place, tmp_path: Path) -> None:
     tracked.write({"plain.csv": CSV})
     (tmp_path / "far.csv").write_text(CSV)

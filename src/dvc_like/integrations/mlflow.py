@@ -27,7 +27,7 @@ from mlflow.utils.file_utils import create_tmp_dir, local_file_uri_to_path
 
 from .. import digest as digests
 from .. import paths
-from ..errors import DataMissing, DvcLikeError, NoProject, RemoteNotFound, UsageError
+from ..errors import ConfigError, DataMissing, DvcLikeError, NoProject, RemoteNotFound, UsageError
 from ..fsutil import CHUNK, Dir
 from ..meta.tree import FOLDER, LINK
 from ..ops import _artifacts as artifacts
@@ -259,10 +259,21 @@ def _reader(project: Project, address: _Address) -> tuple[Reader, RelPath]:
                 "an address by hash needs a name behind the hash", hint=f"{SCHEME}:///{BY_HASH}/blake3:af13.../data.csv"
             )
         _, digest, *name = address.parts
-        return object_reader(project, digests.parse(digest), name[0]), paths.parse("/".join(name))
+        return _reader_of(project, digests.parse(digest), name[0]), paths.parse("/".join(name))
     if address.rev is not None:
         return Reader(project, commit_of(project, address.rev), git=False), address.path
     return Reader(project, targets=artifacts.stored(project, address.path) or None, git=False), address.path
+
+
+def _reader_of(project: Project, digest: digests.Digest, name: str) -> Reader:
+    """Return a reader of one object: the address does not tell on which remote it lives."""
+    wrong: list[DvcLikeError] = []
+    for remote in ("", *sorted(project.config.remotes())):
+        try:
+            return object_reader(project, digest, name, remote=remote)
+        except (DataMissing, ConfigError) as error:
+            wrong.append(error)
+    raise wrong[0]
 
 
 def _followed(reader: Reader, one: Listed) -> Listed:

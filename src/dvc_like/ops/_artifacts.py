@@ -96,7 +96,7 @@ def _open(project: Project, path: RelPath, *, create: bool = False) -> Dir:
 def _make_place(project: Project) -> None:
     """Make the folder, and see that Git ignores it: a folder for each run is nothing to commit."""
     with Dir.open_root(project.shared_folder) as top:
-        if not top.exists(PLACE):
+        if not top.exists(f"{PLACE}/.gitignore"):
             with top.sub(PLACE, create=True) as folder:
                 folder.write(".gitignore", b"*\n")
 
@@ -110,12 +110,14 @@ def _below(project: Project, top: RelPath, failures: list[DvcLikeError]) -> Iter
         try:
             with _open(project, here) as folder:
                 for entry in list(folder.entries()):
+                    if here == above and name and entry.name not in (name, name + SUFFIX):
+                        continue
                     try:
                         found = _meaning(folder, here, entry)
                     except DvcLikeError as error:
                         failures.append(error)
                         continue
-                    if found is None or not paths.is_below(found[0], top):
+                    if found is None:
                         continue
                     if found[1] is None:
                         waiting.append(found[0])
