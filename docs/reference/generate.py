@@ -65,7 +65,6 @@ RESULTS = {
     "workspace.ignore": ("Rule",),
     "ops.get": ("Got",),
     "ops.import_": ("Imported",),
-    "ops._sources": ("RepoSource", "UrlSource"),
     "ops.update": ("Updated",),
     "ops.verify": ("Verified", "Lacking"),
     "ops.install": ("Installed",),

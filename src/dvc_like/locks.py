@@ -9,13 +9,16 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from .errors import LockHeld, named
 
 _POSIX = os.name == "posix"
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+
+
+#: What a file system says that knows no locks, as some network shares do.
+_UNKNOWN = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS}
 
 
 @contextlib.contextmanager
@@ -24,8 +27,9 @@ def lock(
     *,
     shared: bool = False,
     timeout: float,
-    waiting: Any = None,
+    waiting: Callable[[str], None] | None = None,
     create: bool = True,
+    unknown: Callable[[], None] | None = None,
     note: bool = True,
 ) -> Iterator[int]:
     """Hold a kernel lock on the file `path`: it is free again the moment this process is gone.
@@ -33,13 +37,14 @@ def lock(
     Gives the descriptor held. Somebody may have removed the file meanwhile: see `is_same_file`.
 
     `shared` holders exclude only exclusive ones. `waiting` is called once, with the holder's note, before
-    the wait begins; after `timeout` seconds `LockHeld` is raised. Without `note` the file keeps what it holds.
+    the wait begins; after `timeout` seconds `LockHeld` is raised. Where the file system knows no locks, nobody is
+    excluded: `unknown` is called then, and may raise. Without `note` the file keeps what it holds.
     """
     flags = os.O_RDWR | (os.O_CREAT if create else 0) | _NOFOLLOW | getattr(os, "O_CLOEXEC", 0)
     fd = os.open(path, flags, 0o666)
     try:
         try:
-            _wait(fd, shared, timeout, waiting)
+            _wait(fd, shared, timeout, waiting, unknown)
             if note and not shared and _POSIX:
                 os.ftruncate(fd, 0)
                 os.pwrite(fd, f"process {os.getpid()}".encode(), 0)
@@ -51,10 +56,20 @@ def lock(
             os.close(fd)
 
 
-def _wait(fd: int, shared: bool, timeout: float, waiting: Any) -> None:
+def _wait(
+    fd: int,
+    shared: bool,
+    timeout: float,
+    waiting: Callable[[str], None] | None,
+    unknown: Callable[[], None] | None,
+) -> None:
     deadline = time.monotonic() + timeout
     told = False
-    while not _try_lock(fd, shared=shared):
+    while not (held := _try_lock(fd, shared=shared)):
+        if held is None:
+            if unknown is not None:
+                unknown()
+            return
         holder = os.pread(fd, 200, 0).decode(errors="replace") if _POSIX else ""
         if time.monotonic() >= deadline:
             raise LockHeld(
@@ -67,15 +82,32 @@ def _wait(fd: int, shared: bool, timeout: float, waiting: Any) -> None:
         time.sleep(0.02)
 
 
+@contextlib.contextmanager
+def lock_of_the_dead(path: str) -> Iterator[int]:
+    """Hold the lock of a file whose owner held it for life, for what is left of that owner may go.
+
+    Raises `LockHeld` while it lives, also where that cannot be told: where the file system knows no locks.
+    """
+
+    def spare() -> None:
+        raise LockHeld(f"{path}: the file system knows no locks, so its owner may be alive")
+
+    with lock(path, timeout=0, create=False, unknown=spare) as held:
+        yield held
+
+
 def is_same_file(fd: int, path: str) -> bool:
     """Tell whether the open file is still the one that bears the name."""
     try:
         return os.path.samestat(os.fstat(fd), os.lstat(path))
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise named(error, path) from None
 
 
-def _try_lock(fd: int, *, shared: bool) -> bool:
+def _try_lock(fd: int, *, shared: bool) -> bool | None:
+    """Tell whether the lock is ours now; None where there are none."""
     try:
         if _POSIX:
             import fcntl
@@ -88,7 +120,7 @@ def _try_lock(fd: int, *, shared: bool) -> bool:
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
             return False
-        if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP):
-            return True  # a file system without locks: documented, one user at a time there
+        if error.errno in _UNKNOWN:
+            return None
         raise
     return True

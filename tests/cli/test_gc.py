@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -182,7 +183,7 @@ def test_a_dry_run_changes_nothing(history: Place, cli: Cli, words: list[str]) -
     unlock(rotten).write_text("rot")
     before = everything_in(history / ".dvc-like")
     assert any(name.startswith("cache/trash/files/") for name in before)
-    cli("gc", *words, "--dry-run")
+    cli("gc", *words, "--dry-run", code=(0, 7))  # where what the damaged one lists would have to be known, it stops
     assert everything_in(history / ".dvc-like") == before
 
 
@@ -447,3 +448,26 @@ def test_another_process_that_reads_keeps_gc_waiting(history: Place, cli: Cli) -
         cli("gc", "-w", code=8)
         cli("gc", "-w", "--dry-run")
     cli("gc", "-w")
+
+
+@pytest.mark.parametrize("how", ["damaged", "unreadable"])
+def test_a_listing_that_cannot_be_read_stops_it(place: Place, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """What it lists is not known, so nothing can be told to be garbage."""
+    place.track({"data/x": "1", "data/sub/y": "2"})
+    place.age()
+    (tree,) = [path for path in place.cache.rglob("*.tree") if b"\ty\n" in path.read_bytes()]
+    if how == "damaged":
+        unlock(tree).write_bytes(b"garbage")
+    else:
+        real = os.read
+
+        def read(fd: int, size: int) -> bytes:
+            if os.path.samestat(os.fstat(fd), tree.stat()):
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return real(fd, size)
+
+        monkeypatch.setattr(os, "read", read)
+    before = set(objects_in(place.cache))
+    with pytest.raises(CorruptData if how == "damaged" else OSError, match=r"\.tree"):
+        place.gc(workspace=True)
+    assert set(objects_in(place.cache)) == before

@@ -115,11 +115,11 @@ def harm(world: World, before: Image, after: Image) -> list[str]:
     found += [f"lost: {key}" for key in (before.cache | before.trash | before.store) & kept - safe.keys()]
     for name, data in world.pointers().items():
         if name.endswith(".meta"):
-            found += [f"{name} points to what is nowhere: {key}" for key in _missing(data, safe)]
+            found += [f"{name} points to what is nowhere: {key}" for key in missing(data, safe)]
     return found
 
 
-def _missing(meta: bytes, safe: dict[str, bytes]) -> list[str]:
+def missing(meta: bytes, safe: dict[str, bytes]) -> list[str]:
     """Return the keys that a meta file needs and nobody has."""
     fields = dict(line.split(": ", 1) for line in meta.decode().splitlines())
     waiting = [_key(fields["hash"], is_tree="files" in fields)]

@@ -18,7 +18,7 @@ from .. import digest as digests
 from ..digest import Digest, file_key
 from ..errors import CorruptData, LockHeld, named
 from ..fsutil import CHUNK, CREATE, READ, TEMP_PREFIX, write_all
-from ..locks import is_same_file, lock
+from ..locks import is_same_file, lock_of_the_dead
 from .pump import Stored
 from .store import Cache
 
@@ -190,7 +190,7 @@ def _is_abandoned(cache: Cache, name: str) -> bool:
     """Tell whether the writer of a partial file, named by the end of its name, is gone."""
     path = f"{cache.root}/tmp/{''.join(name.partition(TEMP_PREFIX)[1:])}"
     try:
-        with lock(path, timeout=0, create=False) as held:
+        with lock_of_the_dead(path) as held:
             return is_same_file(held, path)
     except FileNotFoundError:
         return True

@@ -10,7 +10,7 @@ import os
 
 from ..errors import LockHeld
 from ..fsutil import is_temp, temp_name
-from ..locks import is_same_file, lock
+from ..locks import is_same_file, lock, lock_of_the_dead
 from .fresh import NEW
 
 MARKS = "tmp"
@@ -42,7 +42,7 @@ def sweep(root: str) -> None:
     for name in _names(f"{root}/{MARKS}"):
         path = f"{root}/{MARKS}/{name}"
         try:
-            with lock(path, timeout=0, create=False) as held:
+            with lock_of_the_dead(path) as held:
                 if is_same_file(held, path):
                     _remove_files(f"{root}/files", f"{name}-")
                     os.unlink(path)

@@ -203,13 +203,20 @@ class Cache:
         self._put_aside(key, digest)
         return None
 
-    def peek_tree(self, digest: Digest) -> bytes | None:
-        """Return the bytes of a tree object, be it in the trash, and leave all where it is; None as `read_tree`."""
+    def peek_tree(self, digest: Digest, *, strict: bool = False) -> bytes | None:
+        """Return the bytes of a tree object, be it in the trash, and leave all where it is; None as `read_tree`.
+
+        With `strict` one that is damaged or cannot be read raises `CorruptData` or `OSError`: that is for who deletes
+        what no tree lists.
+        """
+        damaged = ""
         for key in (tree_key(digest), f"trash/{tree_key(digest)}"):
             try:
                 fd = self._open_below(key)
-            except OSError:
-                continue
+            except OSError as error:
+                if not strict or error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                    continue
+                raise
             try:
                 status = os.fstat(fd)
                 data = read_all(fd, status.st_size) if stat.S_ISREG(status.st_mode) else b""
@@ -219,6 +226,12 @@ class Cache:
                 os.close(fd)
             if digests.of_bytes(digest.algorithm, data) == digest:
                 return data
+            damaged = f"{self.root}/{key}"
+        if damaged and strict:
+            raise CorruptData(
+                f"{damaged} is damaged, so what it lists is not known",
+                hint="`dvc-like fsck --repair` makes it again, or sets it aside; then repeat.",
+            )
         return None
 
     def objects(self) -> Iterator[Object]:

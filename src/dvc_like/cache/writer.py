@@ -355,10 +355,16 @@ def _told(error: BaseException, cache: Cache) -> BaseException:
 def _ignore_everything(root: str) -> None:
     # A worktree whose branch has no `.dvc-like` must not see the cache as untracked files.
     path = os.path.join(root, ".gitignore")
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, CREATE, 0o666))
-        with open(path, "w", encoding="utf-8") as file:
-            file.write("*\n")
+    if os.path.lexists(path) and os.lstat(path).st_size:
+        return
+    try:
+        fd = os.open(path, CREATE & ~os.O_EXCL, 0o666)
+        try:
+            write_all(fd, b"*\n")
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise named(error, path) from None
 
 
 def _clone_unchanged(clone: Callable[[int, int], bool], source: tuple[int, bytes], target: int) -> bool:

@@ -93,6 +93,7 @@ class CloudCollector:
         if not self._dry_run:
             self._publish(ours)
             store.backend.sweep(max(self._grace, _LEAST_AGE))
+            store.backend.delete(store.packs.abandoned)
         self._condemn(needed, whole)
         if self._grace == 0 and not self._dry_run:
             self._delete_old(needed, whole)
@@ -199,11 +200,12 @@ class CloudCollector:
         for _, group in itertools.groupby(doomed, key=lambda gone: self._order(gone.key)[0]):
             of_group = [gone.key for gone in group]
             for first in range(0, len(of_group), _AT_ONCE):
-                if len(self._store.stat([one.key for one in old])) < len(old):
-                    return False
                 some = of_group[first : first + _AT_ONCE]
-                self._store.packs.remove([key[len(PREFIX) :] for key in some if key.startswith(PREFIX)])
-                backend.delete([key for key in some if not key.startswith(PREFIX)])
+                with self._store.packs.announced(some):
+                    if len(self._store.stat([one.key for one in old])) < len(old):
+                        return False
+                    self._store.packs.remove([key[len(PREFIX) :] for key in some if key.startswith(PREFIX)])
+                    backend.delete([key for key in some if not key.startswith(PREFIX)])
         self._store.packs.drop_lists(old)
         return True
 

@@ -52,7 +52,7 @@ def check_remote(session: Session, store: Store, wanted: list[Wanted], *, read: 
             left_paths, left_packs = done.missing, [*packs.damaged, *packs.broken]
             unread = [f"{path}: {error.message}" for path, error in missing.failures if f"{path}/" not in left_paths]
             if repair and (left_paths or left_packs):
-                packs.spare(survey.relied | {need.key for need in missing.files})
+                packs.spare(survey.relied, {need.key for need in missing.files})
                 sender = Sender(session, store, seen, survey.known, task)
                 sender.run(missing)
                 refused: list[tuple[str, DvcLikeError]] = [

@@ -13,7 +13,7 @@ import uuid
 import xxhash
 
 from ..digest import Digest
-from ..errors import DvcLikeError
+from ..errors import DvcLikeError, named
 from ..fsutil import Dir
 from ..project import Project
 from ..remote import refs
@@ -107,6 +107,9 @@ def clone_id(project: Project) -> str:
     except (OSError, UnicodeDecodeError):
         pass
     name = uuid.uuid4().hex
-    with open(path, "w", encoding="ascii") as file:
-        file.write(f"{name} {place}\n")
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"{name} {place}\n")
+    except OSError as error:
+        raise named(error, path) from None
     return name

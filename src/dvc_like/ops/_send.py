@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ..digest import file_ident, tree_ident
-from ..errors import CorruptData, DataMissing, DvcLikeError, RemoteUnavailable
+from ..errors import CorruptData, DataMissing, DvcLikeError
 from ..paths import show
 from ..progress import Task
 from ..remote.pack import TREES, Builder, Deflater
@@ -117,9 +117,6 @@ class Sender:
         names = {f"packs/{pack}" for pack in packs} & self._store.packs.condemned_names()
         if names:
             self._store.packs.spare(names)
-            keys = [key for name in names for key in (f"{name}.zip", f"{name}.idx")]
-            if len(self._store.stat(keys)) < len(keys):
-                raise RemoteUnavailable("a gc deletes there what is being sent", hint="Push again when it is done.")
 
     # ---------------------------------------------------------------- files
 

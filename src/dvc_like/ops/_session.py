@@ -9,7 +9,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 
 from ..cache.store import Cache
@@ -130,8 +130,10 @@ def _waiting_lock(
     def tell(holder: str) -> None:
         progress.note(f"waiting for another dvc-like{f' ({holder})' if holder else ''} to finish ...")
 
-    waiting: Callable[[str], None] = tell
-    return lock(path, shared=shared, timeout=project.lock_timeout, waiting=waiting)
+    def unknown() -> None:
+        progress.note(f"{show(path)}: this file system knows no locks; run one dvc-like at a time here")
+
+    return lock(path, shared=shared, timeout=project.lock_timeout, waiting=tell, unknown=unknown)
 
 
 def explained(error: DvcLikeError | OSError, hint: str) -> DvcLikeError:

@@ -144,6 +144,11 @@ def _prove(session: Session, wanted: list[Wanted], files: dict[Digest, Need], re
             with Seen(os.path.join(session.project.shared_tmp, "remotes.sqlite"), store.identity) as seen:
                 survey = Survey(session, store, seen, closely=True)
                 missing = survey.run(group)
+        if survey.relied & store.packs.condemned_names():
+            raise DataMissing(
+                f"remote {name} is going to delete some of what would go: no clone has published that it needs it",
+                hint=f"`dvc-like push -r {name}` keeps it there.",
+            )
         lacking.update((need.digest, need.path) for need in missing.files)
         listings = [need for level in missing.levels for need in level if need.whole and need.wanted.is_whole]
         lost = [need.path for need in listings if tree_ident(need.digest) not in survey.known]

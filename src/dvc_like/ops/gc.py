@@ -213,7 +213,7 @@ def _needed(session: Session, roots: list[Wanted]) -> set[str]:
 def _load(cache: Cache, level: list[TreeNeed]) -> None:
     for need in level:
         # Only what keeps what alive is asked here: neither depth nor links are judged, and nothing is moved.
-        data = cache.peek_tree(need.digest)
+        data = cache.peek_tree(need.digest, strict=True)
         if data is not None:
             need.entries = parse(data, f"the listing of {show(need.path)} ({need.digest.short})")
 

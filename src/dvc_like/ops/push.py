@@ -95,7 +95,7 @@ def _push_to(session: Session, store: Store, wanted: list[Wanted], done: Pushed)
         with session.progress.task("pushing") as task:
             missing = survey.run(wanted)
             if store.packs.condemned:  # nearly never; the keys of many files are not made for nothing
-                store.packs.spare(survey.relied | {need.key for need in missing.files})
+                store.packs.spare(survey.relied, {need.key for need in missing.files})
             sender = Sender(session, store, seen, survey.known, task)
             sender.run(missing)
         if not (missing.files or missing.failures or missing.unknown or sender.objects):

@@ -65,7 +65,7 @@ def open_url(url: str, options: dict[str, str], root: str) -> LocalBackend:
 class LocalBackend(Backend):
     """The store in the folder at the absolute path `path`. Opening it touches nothing; the first `put` makes it.
 
-    Where the file system knows no locks, processes of one machine should not write at the same time.
+    Where the file system knows no locks, what killed processes left is not swept.
     """
 
     capabilities = Capabilities("local folder", concurrency=2, cheap_stat=True, streams=True)

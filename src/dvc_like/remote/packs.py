@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
-from ..errors import CorruptData, RemoteNotFound, UsageError
+from ..errors import CorruptData, RemoteNotFound, RemoteUnavailable, UsageError
 from ..fsutil import Dir
 from .base import Backend, Info, check_key
 from .pack import Index, Member, Pack
@@ -24,9 +24,11 @@ from .pack import Index, Member, Pack
 PREFIX = "packs/"
 _PACK = re.compile(r"packs/([0-9a-f]{64})\.(zip|idx)")
 _CONDEMNED = re.compile(r"packs/[0-9]{10,12}-[0-9a-f]{8}\.condemned")
+_DELETING = re.compile(r"packs/[0-9]{10,12}-[0-9a-f]{8}\.deleting")
 _CONDEMNED_HEAD = "dvc-like condemned 1"
 _MAX_INDEX = 8 << 20
 _MAX_CONDEMNED = 256 << 20
+ANNOUNCED = 86_400  # seconds: who deletes for longer has died
 
 
 def zip_key(pack: str) -> str:
@@ -65,6 +67,7 @@ class Packs:
         self.zips: dict[str, Info] = {}
         self.listed: dict[str, Info] = {}  # indexes that the store has
         self.condemned: dict[str, Condemned] = {}
+        self.abandoned: list[str] = []  # announcements of deletions that cannot be going on any more
         self.unreadable: list[CorruptData] = []  # lists of the condemned: what they name is not known
         self.damaged: set[str] = set()  # packs whose index cannot be read
         self.broken: dict[str, frozenset[bytes]] = {}  # packs that were found damaged, and which members
@@ -76,7 +79,7 @@ class Packs:
 
         One that has another size there than here is not known; with `anew` none is.
         """
-        self.zips, self.listed, self.unreadable = {}, {}, []
+        self.zips, self.listed, self.abandoned, self.unreadable = {}, {}, [], []
         lists = []
         for key, info in self._backend.list(PREFIX):
             match = _PACK.fullmatch(key)
@@ -84,6 +87,8 @@ class Packs:
                 (self.zips if match[2] == "zip" else self.listed)[match[1]] = info
             elif _CONDEMNED.fullmatch(key):
                 lists.append(key)
+            elif _DELETING.fullmatch(key) and not _goes_on(key):
+                self.abandoned.append(key)
         self.condemned = {
             key: self._read_condemned(key) if key not in self.condemned else self.condemned[key] for key in lists
         }
@@ -208,22 +213,58 @@ class Packs:
 
     def condemn(self, names: Iterable[str], now: float | None = None) -> None:
         """Write down what is to be deleted later."""
-        written = int(time.time() if now is None else now)
         named = frozenset(names)
         if named:
-            key = f"{PREFIX}{written:010}-{uuid.uuid4().hex[:8]}.condemned"
-            self._backend.put(key, encode_condemned(written, named))
-            self.condemned[key] = Condemned(key, written, named)
+            made = self._put_list("condemned", named, now)
+            self.condemned[made.key] = made
 
-    def spare(self, names: Collection[str]) -> None:
-        """Take names off the lists: each is written again without them, then removed. Flushes."""
-        needed = set(names)
+    def _put_list(self, kind: str, names: frozenset[str], now: float | None = None) -> Condemned:
+        written = int(time.time() if now is None else now)
+        key = f"{PREFIX}{written:010}-{uuid.uuid4().hex[:8]}.{kind}"
+        self._backend.put(key, encode_condemned(written, names))
+        return Condemned(key, written, names)
+
+    def spare(self, relied: Collection[str], sent: Collection[str] = ()) -> None:
+        """Take names off the lists: each is written again without them, then removed. Flushes.
+
+        Raises `RemoteUnavailable` when a gc may be deleting one of them at this moment, or has deleted one of those
+        that were `relied` on since the store was looked at: see `announced`.
+        """
+        needed = {*relied, *sent}
         touched = [one for one in self.condemned.values() if one.names & needed]
+        if not touched:
+            return
         for one in touched:
             self.condemn(one.names - needed, one.written)
-        if touched:
-            self._backend.flush()
-            self.drop_lists(touched)
+        self._backend.flush()
+        self.drop_lists(touched)
+        going = set[str]().union(*(one.names for one in self.announcements()))
+        spared = set[str]().union(*(one.names for one in touched)) & set(relied)
+        keys = [key for name in spared for key in _keys_of(name)]
+        if going & needed or len(self._backend.stat(keys)) < len(keys):
+            raise RemoteUnavailable(
+                "a gc deletes there what is needed now",
+                hint="Push again when it is done. If it was killed, the names it left are free after a day.",
+            )
+
+    def announcements(self) -> list[Condemned]:
+        """Return what others are deleting now, or were when they died within the last day."""
+        keys = [key for key, _ in self._backend.list(PREFIX) if _DELETING.fullmatch(key)]
+        return [self._read_condemned(key) for key in keys if _goes_on(key)]
+
+    @contextlib.contextmanager
+    def announced(self, names: Iterable[str]) -> Iterator[None]:
+        """Say that names are about to be deleted, for as long as the block runs.
+
+        Whoever deletes says so first and then looks whether the lists are still there; whoever needs something takes
+        it off the lists first and then looks whether somebody said so. One of the two sees the other.
+        """
+        made = self._put_list("deleting", frozenset(names))
+        self._backend.flush()
+        try:
+            yield
+        finally:
+            self._backend.delete([made.key])
 
     def drop_lists(self, lists: Iterable[Condemned]) -> None:
         """Remove lists."""
@@ -260,6 +301,16 @@ def parse_condemned(key: str, data: bytes) -> Condemned:
     except (ValueError, UsageError):
         pass
     raise CorruptData(f"{key} on the remote is damaged", hint="Delete it there: gc will write a new one.")
+
+
+def _goes_on(key: str) -> bool:
+    """Tell whether what an announcement says may be going on."""
+    return int(key[len(PREFIX) :].partition("-")[0]) > time.time() - ANNOUNCED
+
+
+def _keys_of(name: str) -> tuple[str, ...]:
+    pack = name[len(PREFIX) :]
+    return (zip_key(pack), index_key(pack)) if name.startswith(PREFIX) else (name,)
 
 
 def _checked(data: bytes, pack: str) -> Index:

@@ -17,7 +17,7 @@ from itertools import count
 from ..durable import everything_to_disk, files_to_disk, names_to_disk
 from ..errors import LockHeld
 from ..fsutil import Dir, is_temp, temp_name
-from ..locks import is_same_file, lock
+from ..locks import is_same_file, lock, lock_of_the_dead
 
 MARKS = "tmp"
 FOREIGN_MARK_NS = 7 * 86_400 * 10**9  # how much older than ours another machine's mark is before it is not believed
@@ -159,7 +159,7 @@ def _sweep(root: str, marks: str, ours: str) -> None:
                 # A share may grant us a lock that another machine holds as well.
                 if machine != _this_machine() and os.stat(path).st_mtime_ns > now - FOREIGN_MARK_NS:
                     continue
-                held.enter_context(lock(path, timeout=0, create=False))
+                held.enter_context(lock_of_the_dead(path))
                 dead[name + "-"] = path
         if not dead:
             return
