@@ -66,7 +66,14 @@ def test_a_chain_is_not_taken_for_a_folder(url: str) -> None:
 
 BAD_URLS = (
     *("fsspec+zip://a.zip::file:///etc", "fsspec+gs://b/x?y=1", "fsspec+gs://b/x#1", "fsspec+gs://b/*", "fsspec+gs://"),
-    *("fsspec+sftp://host", "fsspec+sftp:///x", "fsspec+sftp://-oProxyCommand=x/y", "fsspec+sftp://$(id)/x"),
+    *(
+        "fsspec+file://relative",
+        "fsspec+local://",
+        "fsspec+sftp://host",
+        "fsspec+sftp:///x",
+        "fsspec+sftp://-oProxyCommand=x/y",
+        "fsspec+sftp://$(id)/x",
+    ),
     *("fsspec+sftp://h:port/x", "fsspec+sftp://-o@h/x", "fsspec+sftp://a%20b@h/x", "fsspec+ssh://h/"),
 )
 

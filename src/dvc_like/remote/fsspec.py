@@ -30,7 +30,6 @@ TEMPS = "tmp"  # no object's; in a folder remote it is where the marks of writer
 _TEMP = re.compile(r"put-[0-9a-f]{32}")
 _URL = re.compile(r"fsspec\+([a-z][a-z0-9.+-]*)://(.*)", re.I)
 _PASSWORD = re.compile(r"^([^:/@]*):(?!\d*(?:/|$)).*@")
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 class Kind(NamedTuple):
@@ -67,6 +66,8 @@ def open_url(url: str, options: dict[str, str], root: str) -> FsspecBackend:
     """Make the backend of a ``fsspec+PROTOCOL://...`` url. Loads nothing and contacts nobody."""
     protocol, place = split_url(url)
     given = settings(options)
+    if protocol in ("file", "local") and not place.startswith("/"):
+        raise UsageError(f"{show(url)} names no absolute path", hint=f"Write fsspec+{protocol}:///FOLDER.")
     if "sas_token" in given and "account_name" not in given:  # else whoever writes the url says who is sent it
         raise ConfigError("fsspec: sas_token stands alone", hint="Set account_name, whose it is, beside it.")
     return FsspecBackend(protocol, place, given, KINDS.get(protocol, Kind(f"{protocol} through fsspec")))
@@ -320,7 +321,7 @@ class FsspecBackend(Backend):
                 for entry in files.ls(path, detail=True):
                     name = str(entry["name"]).rstrip("/").removeprefix(path.rstrip("/") + "/")
                     key = f"{folder}/{name}" if folder else name
-                    if not _NAME.fullmatch(name) or not is_key(key) or _is_private(key):
+                    if "/" in name or not is_key(key) or _is_private(key):
                         continue
                     if entry.get("type") == "directory":
                         found.append((f"{key}/", None))  # with the slash it sorts where its keys do
