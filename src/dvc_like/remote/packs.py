@@ -96,7 +96,7 @@ class Packs:
             self.indexes.clear()
         for gone in self.indexes.keys() - self.listed.keys():
             del self.indexes[gone]
-        self._forget_copies()
+        _forget_copies(self._folder, self.listed)
         return [pack for pack in self.listed if anew or not self._is_known(pack)]
 
     def _is_known(self, pack: str) -> bool:
@@ -106,13 +106,6 @@ class Packs:
             return True
         del self.indexes[pack]
         return False
-
-    def _forget_copies(self) -> None:
-        """Remove copies of indexes that the store has no more."""
-        with contextlib.suppress(OSError), Dir.open_root(self._folder) as folder:
-            for entry in list(folder.entries()):
-                if entry.name.removesuffix(".idx") not in self.listed:
-                    folder.unlink(entry.name)
 
     def _from_folder(self, pack: str) -> bool:
         try:
@@ -284,6 +277,14 @@ class Packs:
         except CorruptData as error:  # nobody deletes anything on its word, so who only reads or adds goes on
             self.unreadable.append(error)
             return Condemned(key, 0, frozenset())
+
+
+def _forget_copies(folder: str, listed: Collection[str]) -> None:
+    """Remove copies of indexes that the store has no more."""
+    with contextlib.suppress(OSError), Dir.open_root(folder) as copies:
+        for entry in list(copies.entries()):
+            if entry.name.removesuffix(".idx") not in listed:
+                copies.unlink(entry.name)
 
 
 def encode_condemned(written: int, names: Iterable[str]) -> bytes:
