@@ -261,3 +261,36 @@ def test_state_made_here_is_kept_when_the_repository_is_moved_and_made_anew_when
     strange.states()
     assert not (strange / TMP / "left").exists()
     assert strange.states() == {"data": "unchanged", "single": "unchanged"}
+
+
+# ------------------------------------------------------------------------------ modes
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such modes")
+@pytest.mark.parametrize("kind", ["copy", "reflink,copy", "hardlink,copy", "symlink,copy"])
+def test_of_modes_only_the_owners_right_to_execute_comes_back(
+    place: Place, store: Path, clone: Callable[..., Place], kind: str
+) -> None:
+    """Whatever modes the user's files or the objects of a share have: no setuid, nothing that others may write."""
+    before = os.umask(0o022)
+    try:
+        place.write({"data/run": ("file", True, b"#!/bin/sh\n"), "data/plain": "1", "single": "2"})
+        for name in ("data/run", "single"):
+            (place / name).chmod(0o6777)
+        place.add("data", "single")
+        place.save()
+        place.push()
+        for path in store.rglob("*"):
+            if path.is_file():
+                path.chmod(0o6777)
+        copy = clone()
+        copy.config("local", cache_type=kind)
+        copy.pull()
+        for folder in (copy.cache / "files", copy / "data", copy / "single"):
+            for path in (folder, *folder.rglob("*")):
+                mode = path.stat().st_mode
+                assert not mode & 0o7022, (path, oct(mode))
+        assert (copy / "data/run").stat().st_mode & 0o111
+    finally:
+        os.umask(before)
+    cases(PATHS, 2)
