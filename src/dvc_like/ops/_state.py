@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import uuid
 
 from ..errors import UnsafePath
 from ..fsutil import CREATE, READ, Dir, read_all, write_all
@@ -45,7 +44,7 @@ def claim(project: Project) -> None:
         with lock(place, timeout=project.lock_timeout, note=False) as fd:  # who looks again finds what another made
             key = read_all(fd, _MAX).decode("ascii", "replace")
             if not key:
-                key = uuid.uuid4().hex
+                key = os.urandom(16).hex()
                 write_all(fd, key.encode())
             for folder in strange:
                 if _text(os.path.join(folder, _MARK)) != key:
