@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.cli.inprocess import InProcess, in_process
 from tests.cli.place import Place, digest_of
-from tests.conftest import tree_of
+from tests.conftest import Cli, tree_of
 from tests.safety import INPUT, PATHS, cases
 
 from dvc_like.digest import fingerprint
@@ -261,6 +261,23 @@ def test_state_made_here_is_kept_when_the_repository_is_moved_and_made_anew_when
     strange.states()
     assert not (strange / TMP / "left").exists()
     assert strange.states() == {"data": "unchanged", "single": "unchanged"}
+
+
+def test_where_gits_folder_cannot_be_written_state_begins_and_strange_state_is_refused(
+    place: Place, tmp_path: Path, unprivileged: Cli
+) -> None:
+    place.track({"data/x": "1"})
+    copy = Place(tmp_path / "copy")
+    place.git("clone", "-q", str(place.root), str(copy.root))
+    (copy / ".git").chmod(0o555)
+    try:
+        unprivileged("status", cwd=copy.root)
+        done = unprivileged("status", cwd=copy.root, code=7)
+    finally:
+        (copy / ".git").chmod(0o755)
+    assert "was not made here" in done.err
+    assert "hint:" in done.err
+    unprivileged("status", cwd=copy.root)
 
 
 # ------------------------------------------------------------------------------ modes
