@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.cli.inprocess import InProcess, in_process
 from tests.cli.place import Place, digest_of
-from tests.conftest import tree_of
+from tests.conftest import Cli, tree_of
 from tests.safety import INPUT, PATHS, cases
 
 from dvc_like.digest import fingerprint
@@ -261,3 +261,53 @@ def test_state_made_here_is_kept_when_the_repository_is_moved_and_made_anew_when
     strange.states()
     assert not (strange / TMP / "left").exists()
     assert strange.states() == {"data": "unchanged", "single": "unchanged"}
+
+
+def test_where_gits_folder_cannot_be_written_state_begins_and_strange_state_is_refused(
+    place: Place, tmp_path: Path, unprivileged: Cli
+) -> None:
+    place.track({"data/x": "1"})
+    copy = Place(tmp_path / "copy")
+    place.git("clone", "-q", str(place.root), str(copy.root))
+    (copy / ".git").chmod(0o555)
+    try:
+        unprivileged("status", cwd=copy.root)
+        done = unprivileged("status", cwd=copy.root, code=7)
+    finally:
+        (copy / ".git").chmod(0o755)
+    assert "was not made here" in done.err
+    assert "hint:" in done.err
+    unprivileged("status", cwd=copy.root)
+
+
+# ------------------------------------------------------------------------------ modes
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such modes")
+@pytest.mark.parametrize("kind", ["copy", "reflink,copy", "hardlink,copy", "symlink,copy"])
+def test_of_modes_only_the_owners_right_to_execute_comes_back(
+    place: Place, store: Path, clone: Callable[..., Place], kind: str
+) -> None:
+    """Whatever modes the user's files or the objects of a share have: no setuid, nothing that others may write."""
+    before = os.umask(0o022)
+    try:
+        place.write({"data/run": ("file", True, b"#!/bin/sh\n"), "data/plain": "1", "single": "2"})
+        for name in ("data/run", "single"):
+            (place / name).chmod(0o6777)
+        place.add("data", "single")
+        place.save()
+        place.push()
+        for path in store.rglob("*"):
+            if path.is_file():
+                path.chmod(0o6777)
+        copy = clone()
+        copy.config("local", cache_type=kind)
+        copy.pull()
+        for folder in (copy.cache / "files", copy / "data", copy / "single"):
+            for path in (folder, *folder.rglob("*")):
+                mode = path.stat().st_mode
+                assert not mode & 0o7022, (path, oct(mode))
+        assert (copy / "data/run").stat().st_mode & 0o111
+    finally:
+        os.umask(before)
+    cases(PATHS, 2)

@@ -15,6 +15,7 @@ from shutil import which
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.safety import INPUT, cases
 
 from dvc_like import digest as digests
 from dvc_like.digest import file_ident, of_bytes, of_ident, tree_ident
@@ -211,3 +212,57 @@ def test_a_zip_of_somebody_else_is_no_pack() -> None:
         file.writestr("a", "b")
     with pytest.raises(CorruptData, match="not a pack"):
         index_of(buffer.getvalue())
+
+
+# ------------------------------------------------------------------------------ ZIPs that say two things
+
+
+def central_at(data: bytes) -> int:
+    return struct.unpack("<I", data[-6:-2])[0]
+
+
+def test_members_that_share_their_bytes_are_refused() -> None:
+    """As in bombs that are small because all members quote one and the same."""
+    pack = make({"a": b"a" * 100, "b": b"b" * 100})
+    records = bytearray(pack.index_data)
+    first, second = 28, 28 + 50
+    records[second + 34 : second + 38] = records[first + 34 : first + 38]
+    with pytest.raises(CorruptData, match="cannot be true"):
+        Index(bytes(records)).check()
+    central = central_at(pack.data)
+    data = bytearray(pack.data)
+    size = 46 + 1 + 37
+    data[central + size + 42 : central + size + 46] = data[central + 42 : central + 46]
+    with pytest.raises(CorruptData):
+        index_of(bytes(data))
+    cases(INPUT, 2)
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [(26, 9), (28, 0), (28, 200), (0, 0), (2, 9)],
+    ids=["name", "no extra", "extra", "no header", "kind"],
+)
+def test_a_local_header_that_disagrees_is_refused(at: int, value: int) -> None:
+    """Another program would unpack other bytes than we read."""
+    data = bytearray(make({"a": b"a" * 100, "b": b"b" * 100}).data)
+    data[at] = value
+    with pytest.raises(CorruptData, match="say different things"):
+        index_of(bytes(data))
+    cases(INPUT)
+
+
+@pytest.mark.parametrize("field", [(10, 2), (20, 4), (24, 4), (28, 2), (30, 2), (42, 4)])
+def test_no_number_of_a_directory_leads_out_of_the_pack(field: tuple[int, int]) -> None:
+    """Also what ZIP64 writes where a number stands elsewhere: all ones."""
+    whole = make({"a": b"a" * 100, "b": b"b" * 100}).data
+    at, width = field
+    for value in (b"\xff" * width, b"\xff" * (width - 1) + b"\x7f", b"\0" * width):
+        data = bytearray(whole)
+        start = central_at(whole) + at
+        if data[start : start + width] == value:
+            continue
+        data[start : start + width] = value
+        with pytest.raises(CorruptData):
+            index_of(bytes(data))
+        cases(INPUT)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -107,7 +106,7 @@ class Applier:
 
     def settle(self) -> None:
         """Record what was put in place. Entries so fresh that a later write could hide are marked."""
-        now = time.time_ns()
+        now = self._session.now_ns()
         for path, row in self._rows.items():
             if row is None:
                 self._session.index.drop(path)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import time
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -46,6 +45,7 @@ class Builder:
         self.task = task
         self._force = force
         self._rows: dict[str, Row] = {}
+        self._read: dict[RelPath, Present] = {}  # single files and links of folders, as they were when they were read
         self._fresh: list[tuple[str, str, Digest, bytes]] = []  # folder, name, digest, signature when it was read
         self.stored = 0
 
@@ -76,7 +76,7 @@ class Builder:
     def entry(self, folder: Dir, path: RelPath, depth: int, base: Entry | None = None) -> Entry:
         """Store one file or link that lies `depth` levels below its dataset's root; `base` is what is recorded."""
         parent, _, name = path.rpartition("/")
-        entry, _ = self._keep(folder, name, parent, base) or self._store(folder, name, parent)
+        entry, self._read[path] = self._keep(folder, name, parent, base) or self._store(folder, name, parent)
         _refuse_escape(entry, parent, depth)
         return entry
 
@@ -174,7 +174,7 @@ class Builder:
         )
         return Entry(seen.path.rpartition("/")[2], FOLDER, size, digest, files)
 
-    def splice(self, here: Dir, path: RelPath, base: Digest | None, changed: Entry | str, depth: int) -> Entry:
+    def splice(self, path: RelPath, base: Digest | None, changed: Entry | str, depth: int) -> Entry:
         """Make the tree of a folder in which one entry is another (a name: is gone); nothing else is looked at."""
         entries = {entry.name: entry for entry in load(self._cache, base, path, depth)} if base is not None else {}
         name = changed if isinstance(changed, str) else changed.name
@@ -187,12 +187,11 @@ class Builder:
             sum(entry.data_size for entry in entries.values()),
             sum(entry.files for entry in entries.values()),
         )
-        self._splice_row(here, path, base, changed, total, entries)
+        self._splice_row(path, base, changed, total, entries)
         return Entry(path.rpartition("/")[2], FOLDER, total[1], digest, total[2])
 
     def _splice_row(
         self,
-        here: Dir,
         path: RelPath,
         base: Digest | None,
         changed: Entry | str,
@@ -213,8 +212,7 @@ class Builder:
             if changed.kind == FOLDER:
                 folders.add(name)
             else:
-                status = here.lstat(name)
-                present[name] = Present(changed.kind, changed.value, trusted_signature(status, time.time_ns()))
+                present[name] = self._read[join(path, name)]  # what it looks like by now may be an edit
         absent = sum(
             entry.files for entry in entries.values() if entry.name not in present and entry.name not in folders
         )
@@ -255,7 +253,7 @@ class Builder:
     def _store(self, folder: Dir, name: str, path: str) -> tuple[Entry, Present]:
         """Store one file or link; the entry and the row's part describe the same moment."""
         for _ in range(3):
-            now = time.time_ns()
+            now = self._session.now_ns()
             try:
                 fd = folder.open(name, READ_USER)
             except OSError as error:
@@ -330,7 +328,7 @@ class Builder:
                 except (FileExistsError, FileNotFoundError):
                     continue  # the user wrote to it, or removed it, meanwhile: it stays as it is
                 if placed is not None:
-                    linked = row.with_signatures({name: trusted_signature(placed.status, time.time_ns())})
+                    linked = row.with_signatures({name: trusted_signature(placed.status, self._session.now_ns())})
                     self._rows[row_path] = replace(linked, folder_stamp=NO_SIGNATURE)  # the rename moved it
 
 

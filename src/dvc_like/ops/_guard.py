@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import time
 from collections.abc import Callable
 
 from ..digest import Digest
@@ -35,7 +34,7 @@ def judge(session: Session, here: Dir, name: str, path: str, recorded: Present |
 
     `path` is the folder's. A link is safe that is `recorded`, or leads to an object.
     """
-    now = time.time_ns()
+    now = session.now_ns()
     status = here.lstat(name)
     if stat.S_ISLNK(status.st_mode):
         target = here.readlink(name)

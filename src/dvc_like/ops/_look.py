@@ -7,10 +7,8 @@ whether a file is what is recorded for it.
 from __future__ import annotations
 
 import stat
-import time
 
 from .. import paths
-from ..cache.store import Cache
 from ..digest import Digest
 from ..errors import DataMissing, UsageError
 from ..fsutil import Dir
@@ -73,15 +71,15 @@ def refuse_unknown(session: Session, wanted: Wanted, seen: Folder) -> None:
         path = join(path, name)
 
 
-def same_content(cache: Cache, folder: Dir, name: str, path: str, entry: Entry) -> Present | None:
+def same_content(session: Session, folder: Dir, name: str, path: str, entry: Entry) -> Present | None:
     """Return what to record of a file or link when it is exactly what `entry` says, else None."""
-    now = time.time_ns()
+    now = session.now_ns()
     found = folder.lstat(name)
     is_link = stat.S_ISLNK(found.st_mode)
     if is_link or entry.kind == LINK:
         if is_link and entry.kind == LINK and folder.readlink(name) == entry.value:
             return Present(LINK, entry.value, trusted_signature(found, now))
-        ours = is_link and cache.digest_of_link(folder.readlink(name)) == entry.value and entry.kind == FILE
+        ours = is_link and session.cache.digest_of_link(folder.readlink(name)) == entry.value and entry.kind == FILE
         return Present(FILE, entry.value, trusted_signature(found, now)) if ours else None
     if found.st_size != entry.size or file_kind(found, entry.kind) != entry.kind:
         return None

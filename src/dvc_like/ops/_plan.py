@@ -232,7 +232,7 @@ def _settle_here(
     """Look at a file that is in the place of another: True when it turns out to be the right one."""
     if recorded is None:
         with session.root.descend(todo.pair.path) as directory:
-            found = same_content(session.cache, directory, entry.name, todo.pair.path, entry)
+            found = same_content(session, directory, entry.name, todo.pair.path, entry)
         if found is not None:
             todo.keep[entry.name] = found
             return True

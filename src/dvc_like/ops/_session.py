@@ -26,6 +26,8 @@ from ..workspace.index import Index
 from ..workspace.scan import RecordedNames, Scanner
 from ._state import claim
 
+_COARSE = 10_000_000  # nanoseconds: the kernel stamps files by a clock that stands still for so long
+
 
 class Session:
     """Open state of one project. Made by `open_session` only."""
@@ -40,6 +42,18 @@ class Session:
     def root(self) -> Dir:
         """The project's root folder."""
         return self._stack.enter_context(Dir.open_root(self.project.root))
+
+    @cached_property
+    def _ahead(self) -> int:
+        """By how many nanoseconds our clock is ahead of that of the file system, as where a server is behind."""
+        with contextlib.suppress(OSError):
+            os.utime(self.project.tmp)
+            return max(0, time.time_ns() - os.stat(self.project.tmp).st_ctime_ns - _COARSE)
+        return 0
+
+    def now_ns(self) -> int:
+        """Return the time by the clock that stamps the workspace's files: only what is older can be trusted."""
+        return time.time_ns() - self._ahead
 
     @cached_property
     def index(self) -> Index:
@@ -80,7 +94,7 @@ class Session:
         No rule concerns what is `recorded`; with None rules concern all there is.
         """
         prefix = f"{self.project.cache_dir}/"
-        return Scanner(self.index, prefix, time.time_ns(), task, ignore=self.ignore, recorded=recorded)
+        return Scanner(self.index, prefix, self.now_ns(), task, ignore=self.ignore, recorded=recorded)
 
     def writer(self) -> Writer:
         """Return a batch of objects on their way into the cache."""

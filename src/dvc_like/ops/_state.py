@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import uuid
 
 from ..errors import UnsafePath
 from ..fsutil import CREATE, READ, Dir, read_all, write_all
@@ -45,30 +44,30 @@ def claim(project: Project) -> None:
         with lock(place, timeout=project.lock_timeout, note=False) as fd:  # who looks again finds what another made
             key = read_all(fd, _MAX).decode("ascii", "replace")
             if not key:
-                key = uuid.uuid4().hex
+                key = os.urandom(16).hex()
                 write_all(fd, key.encode())
             for folder in strange:
                 if _text(os.path.join(folder, _MARK)) != key:
                     _begin(folder, key)
-    except OSError:
+    except OSError:  # Git's folder is not ours to write to: what is not there yet, nobody delivered
         for folder in strange:
             if os.path.lexists(folder):
                 raise UnsafePath(
                     f"{show(folder)} was not made here, and cannot be made anew",
                     hint="Git may have delivered it. Remove it, or let somebody run `dvc-like status` who may write.",
                 ) from None
+            _make(folder)
 
 
 def _text(path: str) -> str:
     """Return what a small file holds, never through a link: one could lead to the key itself."""
-    try:
+    with contextlib.suppress(OSError):
         fd = os.open(path, READ)
-    except OSError:
-        return ""
-    try:
-        return os.read(fd, _MAX).decode("ascii", "replace") if stat.S_ISREG(os.fstat(fd).st_mode) else ""
-    finally:
-        os.close(fd)
+        try:
+            return os.read(fd, _MAX).decode("ascii", "replace") if stat.S_ISREG(os.fstat(fd).st_mode) else ""
+        finally:
+            os.close(fd)
+    return ""
 
 
 def _begin(folder: str, key: str) -> None:

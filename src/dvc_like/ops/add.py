@@ -307,8 +307,8 @@ def _build_inside(
                 changed = builder.entry(parent, job.path, len(inner) - 1, old)
     for depth in range(len(spine) - 1, -1, -1):
         path, tree = spine[depth]
-        with session.root.descend(path) as folder:
-            changed = builder.splice(folder, path, tree, changed, depth)
+        session.root.descend(path).close()  # raises where it is gone, or a link leads there by now
+        changed = builder.splice(path, tree, changed, depth)
     assert isinstance(changed, Entry)
     return changed
 

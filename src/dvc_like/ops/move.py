@@ -170,10 +170,10 @@ def _carry(session: Session, source: RelPath, path: RelPath, before: os.stat_res
     row = replace(row, names=(new,))
     if before is not None and signature(before) == row.signature(0):
         for _ in range(8):  # let the clock that stamps files go on, so that the stamp can be trusted
-            if not is_racy(there.lstat(new), time.time_ns()):
+            if not is_racy(there.lstat(new), session.now_ns()):
                 break
             time.sleep(0.004)
-        now, after = time.time_ns(), there.lstat(new)
+        now, after = session.now_ns(), there.lstat(new)
         if (after.st_size, after.st_mtime_ns, after.st_ino) == (before.st_size, before.st_mtime_ns, before.st_ino):
             digest = Digest(row.tree)
             record = session.cache.trust.get(digest)

@@ -239,7 +239,7 @@ def _judged(session: Session, folder: Dir, path: str, entry: Entry) -> tuple[str
     status = folder.lstat(entry.name)
     found = None
     if not stat.S_ISDIR(status.st_mode) and entry.kind != FOLDER:
-        found = same_content(session.cache, folder, entry.name, path, entry)
+        found = same_content(session, folder, entry.name, path, entry)
     is_link = stat.S_ISLNK(status.st_mode) and session.cache.digest_of_link(folder.readlink(entry.name)) is None
     is_kind = FOLDER if stat.S_ISDIR(status.st_mode) else LINK if is_link else FILE
     kind = FILE if entry.kind == EXECUTABLE else entry.kind

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -103,7 +102,7 @@ class _Work:
 
     def settle(self) -> None:
         """Record what the files look like now."""
-        now = time.time_ns()
+        now = self._session.now_ns()
         for path, row in self._rows.items():
             self._session.index.put(path, without_racy(row, now))
 

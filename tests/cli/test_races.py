@@ -1,0 +1,201 @@
+"""The user works while a command does: at every single moment of it, by interleaving and not by luck.
+
+A command is run again and again; the N-th time it touches the file system something is done to a file it works on, for
+every N until it ends without having been interrupted. Nothing may be recorded that never was, and no edit overlooked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tests.cli.place import Place, digest_of, make_place, past_the_tick, tree_lines
+from tests.cli.stores import unsound
+from tests.safety import RACES, cases
+
+from dvc_like.errors import DvcLikeError
+from dvc_like.fsutil import Dir
+from dvc_like.ops._session import open_session
+
+OLD, NEW, AFTER = "one", "two", "six"  # of one size
+HOOKED = ("lstat", "open", "entries", "sub", "rename", "write")
+
+
+class Interrupter:
+    """Does something the N-th time that a `Dir` is used; tells whether it came to that."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._left = -1
+        self._act: Callable[[], object] = lambda: None
+        for name in HOOKED:
+            monkeypatch.setattr(Dir, name, self._hooked(getattr(Dir, name)))
+
+    def _hooked(self, method: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object, **options: object) -> object:
+            if self._left >= 0:
+                self._left -= 1
+                if self._left < 0:
+                    self._act()
+            return method(*arguments, **options)
+
+        return call
+
+    def run(self, number: int, act: Callable[[], object], command: Callable[[], object]) -> bool:
+        self._left, self._act = number, act
+        with contextlib.suppress(DvcLikeError, OSError):
+            command()
+        came, self._left = self._left < 0, -1
+        return came
+
+
+def edit(path: Path) -> None:
+    """Write in place, as many bytes, and put the mtime back. The clock goes on first, as it does while one types."""
+    before = path.stat()
+    past_the_tick(path)
+    path.write_text(AFTER)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    past_the_tick(path)
+
+
+def save(path: Path) -> None:
+    """Save as most editors do."""
+    path.with_name(".new").write_text(AFTER)
+    past_the_tick(path.with_name(".new"))
+    path.with_name(".new").replace(path)
+
+
+def grow(path: Path) -> None:
+    with open(path, "a") as file:
+        file.write(AFTER)
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def to_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def to_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def arrive(path: Path) -> None:
+    path.with_name("arrived").write_text(AFTER)
+
+
+ACTS = (edit, save, grow, remove, to_folder, to_pipe, arrive)
+COMMANDS = {
+    "all of it": lambda place: place.add("data"),
+    "one file of it": lambda place: place.add("data/x"),
+    "a single file": lambda place: place.add("single"),
+    "commit": lambda place: place.commit(),
+    "status": lambda place: place.states(),
+    "checkout": lambda place: place.checkout(),
+}
+
+
+def recorded(place: Place) -> dict[str, str]:
+    """Return the digest of every file, "d" for a folder, as meta files and trees say. Not by the code under test."""
+    found = {}
+    for target in ("data", "single"):
+        text = (place / f"{target}.meta").read_text()
+        hexes = text.partition("blake3:")[2][:64]
+        if "files:" not in text:
+            found[target] = f"blake3:{hexes}"
+            continue
+        found[target] = "d"
+        tree = (place.cache / f"files/blake3/{hexes[:2]}/{hexes[2:]}.tree").read_bytes()
+        found.update({f"{target}/{line.name}": "d" if line.kind == "d" else line.value for line in tree_lines(tree)})
+    return found
+
+
+def there(place: Place) -> dict[str, str]:
+    """Return the same of what is there."""
+    nodes = place.data().items()
+    return {name: "d" if node[0] == "folder" else digest_of(bytes(node[2])) for name, node in nodes}  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("races") / "project"
+    with pytest.MonkeyPatch.context() as patch:
+        for who in ("AUTHOR", "COMMITTER"):
+            patch.setenv(f"GIT_{who}_NAME", "A")
+            patch.setenv(f"GIT_{who}_EMAIL", "a@example.com")
+        place = make_place(folder)
+        place.track({"data/x": OLD, "data/y": "other", "single": OLD})
+    return folder
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no pipes")
+@pytest.mark.parametrize("what", COMMANDS)
+@pytest.mark.parametrize("act", ACTS, ids=lambda act: act.__name__)
+def test_what_is_done_meanwhile_is_seen(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, act: Callable[[Path], None]
+) -> None:
+    interrupter = Interrupter(monkeypatch)
+    name = "single" if what == "a single file" else "data/x"
+    for number in range(200):
+        place = Place(tmp_path / str(number))
+        shutil.copytree(template, place.root, symlinks=True)
+        path = place / name
+        path.write_text(NEW)
+        came = interrupter.run(number, partial(act, path), partial(COMMANDS[what], place))
+        now, said = there(place), recorded(place)
+        whole = {digest_of(text) for text in (OLD, NEW, AFTER, NEW + AFTER)}
+        assert said.get(name, "gone") in {*whole, "gone", "d"}, number
+        assert unsound(place.cache) == [], number
+        with contextlib.suppress(DvcLikeError):  # a pipe is refused, which is seen as well
+            states = place.states()
+            for target in ("data", "single"):
+                same = all(now.get(one) == said.get(one) for one in {*now, *said} if one.split("/")[0] == target)
+                assert (states[target] == "unchanged") == same, (number, states, now, said)
+        shutil.rmtree(place.root)
+        if not came:
+            break
+    assert not came, "it never ended uninterrupted"
+    assert number
+    cases(RACES, number)
+
+
+@pytest.mark.parametrize("skew", [3600, 86400 * 400])
+def test_a_clock_that_is_ahead_of_the_file_system_vouches_for_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch, skew: int
+) -> None:
+    """As on a share whose server is behind: what it stamped just now is no older than this very tick."""
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + skew * 10**9)
+    with open_session(place.project) as session:
+        place.write({"x": OLD})
+        stamp = (place / "x").stat().st_ctime_ns
+        assert session.now_ns() < stamp + 1800 * 10**9
+    cases(RACES)
+
+
+@pytest.mark.parametrize("first", [3600, -3600])
+def test_a_clock_that_jumps_between_commands_hides_no_edit(
+    place: Place, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    real = time.time_ns
+    skew = first
+    monkeypatch.setattr(time, "time_ns", lambda: real() + skew * 10**9)
+    place.write({"data/x": OLD, "single": OLD})
+    for number in range(6):
+        place.add("data", "single")
+        for name in ("data/x", "single"):
+            stamp = (place / name).stat()
+            (place / name).write_text(f"{number:03}")
+            os.utime(place / name, ns=(stamp.st_atime_ns, stamp.st_mtime_ns + skew * 10**9))
+        skew = -skew
+        assert place.states() == {"data": "changed", "single": "changed"}, number
+        cases(RACES, 2)
