@@ -631,6 +631,10 @@ def test_where_nothing_is_to_be_migrated(repo: Path) -> None:
         dvc_like.migrate(repo)
 
 
+def test_other_commands_say_what_to_do_with_a_repository_of_dvc(repository: DvcRepository, cli: Cli) -> None:
+    assert "dvc-like migrate --dry-run" in cli("status", cwd=repository.root / "data", code=3).err
+
+
 def test_no_commit_is_no_way_back(repository: DvcRepository) -> None:
     repository.git("update-ref", "-d", "HEAD")
     with pytest.raises(UsageError, match="nothing was ever committed"):
