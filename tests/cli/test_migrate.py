@@ -733,6 +733,7 @@ def test_lfs_is_migrated_as_a_whole_or_not_at_all(pointers: Place, spoil: str) -
         assert (pointers.git("write-tree"), pointers.git("status", "--porcelain")) == (before, "")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals of this kind do not exist on this system")
 def test_lfs_killed_at_any_moment_is_completed_by_the_next_run(pointers: Place, tmp_path: Path) -> None:
     whole = shutil.copytree(pointers.root, tmp_path / "whole", symlinks=True)
     total = count_changes(["migrate"], whole)
