@@ -33,16 +33,18 @@ class Project:
     def find(cls, start: str | os.PathLike[str] | None = None) -> Project:
         """Return the project that `start` (default: the current folder) lies in; raise `NoProject`."""
         origin = os.path.abspath(os.fspath(start) if start is not None else os.getcwd())
-        here = origin
+        here, hint = origin, "Start one with `dvc-like init`, or name its folder with `--cd`."
         while True:
             folder = os.path.join(here, FOLDER)
             if os.path.isdir(folder) and not os.path.islink(folder) and os.path.exists(os.path.join(folder, "config")):
                 return cls(here, Config(default_files(folder)), Git.find(here))
+            if os.path.exists(os.path.join(here, ".dvc", "config")):
+                hint = "DVC keeps data here: `dvc-like migrate --dry-run` shows what would become of it."
             parent = os.path.dirname(here)
             if parent == here:
                 raise NoProject(
                     f"there is no dvc-like project in {show(origin)} or above",
-                    hint="Start one with `dvc-like init`, or name its folder with `--cd`.",
+                    hint=hint,
                 )
             here = parent
 

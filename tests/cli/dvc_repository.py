@@ -64,11 +64,11 @@ class DvcRepository:
         self.write(path, content)
         lines = self.out(content, push=push)
         folder, _, name = path.rpartition("/")
-        (self.root / f"{path}.dvc").write_text(f"outs:\n{lines}  path: {name}\n")
+        (self.root / f"{path}.dvc").write_text(f"outs:\n{lines}  path: {name}\n", newline="\n")
         ignore = self.root / folder / ".gitignore"
         known = ignore.read_text() if ignore.exists() else ""
         if f"/{name}\n" not in known:
-            ignore.write_text(f"{known}/{name}\n")
+            ignore.write_text(f"{known}/{name}\n", newline="\n")
 
     def write(self, path: str, content: bytes | Files) -> None:
         if isinstance(content, dict):

@@ -287,9 +287,9 @@ def test_a_folder_that_holds_a_target_is_refused(place: Place, cli: Cli) -> None
 
 
 def test_two_new_targets_one_in_the_other_are_refused(place: Place) -> None:
-    place.write({"data/x": "1"})
+    place.write({"data/x": "1", "data-2": "sorts between them"})
     with pytest.raises(UsageError, match="add one of them"):
-        place.add("data", "data/x")
+        place.add("data", "data-2", "data/x")
     assert not (place / "data.meta").exists()
     assert not (place / "data/x.meta").exists()
 

@@ -373,6 +373,7 @@ def test_what_cannot_be_taken_over_is_named_and_stays(
     (repository.root / "hop").symlink_to(outside)
     repository.write("kept.txt", b"Git's")
     repository.write("kept/.gitignore", b"evil*\n")
+    repository.add("data-x", b"sorts between data and what lies in it")
     lines = {"md5": repository.store_object(b"evil"), "size": "4", "hash": "md5"}
     lines |= dict(line.strip().split(": ", 1) for line in text.split("\n"))
     out = "".join(f"  {key}: {value}\n" for key, value in lines.items())
@@ -381,7 +382,7 @@ def test_what_cannot_be_taken_over_is_named_and_stays(
     done = cli("migrate", "--json", code=9)
     document = json.loads(done.out.splitlines()[0])
     assert [one["reason"] for one in document["left"] if reason in one["reason"]], document["left"]
-    assert [one["path"] for one in document["targets"]] == ["data", "models/m.bin"]
+    assert [one["path"] for one in document["targets"]] == ["data", "data-x", "models/m.bin"]
     assert (repository.root / "evil.dvc").exists()
     assert list(outside.iterdir()) == []
     assert repository.git("status", "--porcelain", "evil.dvc", "kept.txt") == ""
@@ -599,6 +600,9 @@ def test_rules_are_copied(repository: DvcRepository) -> None:
 
 def test_a_repository_without_git_keeps_its_dvc_files(repository: DvcRepository) -> None:
     shutil.rmtree(repository.root / ".git")
+    inner = repository.root / "inner"
+    shutil.copytree(repository.root / ".dvc", inner / ".dvc")
+    shutil.copy(repository.root / "data.dvc", inner)
     done = dvc_like.migrate()
     assert (done.commit, [one.path for one in done.targets]) == (None, ["data", "models/m.bin"])
     assert (repository.root / "data.dvc").exists()
@@ -629,6 +633,10 @@ def test_nothing_is_begun_that_git_could_not_take_back(repository: DvcRepository
 def test_where_nothing_is_to_be_migrated(repo: Path) -> None:
     with pytest.raises(NoProject, match="neither DVC nor Git LFS"):
         dvc_like.migrate(repo)
+
+
+def test_other_commands_say_what_to_do_with_a_repository_of_dvc(repository: DvcRepository, cli: Cli) -> None:
+    assert "dvc-like migrate --dry-run" in cli("status", cwd=repository.root / "data", code=3).err
 
 
 def test_no_commit_is_no_way_back(repository: DvcRepository) -> None:
@@ -725,6 +733,7 @@ def test_lfs_is_migrated_as_a_whole_or_not_at_all(pointers: Place, spoil: str) -
         assert (pointers.git("write-tree"), pointers.git("status", "--porcelain")) == (before, "")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals of this kind do not exist on this system")
 def test_lfs_killed_at_any_moment_is_completed_by_the_next_run(pointers: Place, tmp_path: Path) -> None:
     whole = shutil.copytree(pointers.root, tmp_path / "whole", symlinks=True)
     total = count_changes(["migrate"], whole)

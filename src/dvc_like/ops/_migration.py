@@ -70,7 +70,10 @@ def _names(root: str, git: Git | None) -> tuple[list[str], list[str]]:
     else:
         tracked, others = [], []
         for folder, folders, files in os.walk(root):
-            folders[:] = [name for name in folders if name not in (DVC_FOLDER, FOLDER)]
+            inner_one = folder != root and {DVC_FOLDER, FOLDER}.intersection(folders)
+            folders[:] = [name for name in folders if name not in (DVC_FOLDER, FOLDER) and not inner_one]
+            if inner_one:
+                continue
             below = os.path.relpath(folder, root).replace(os.sep, "/")
             others += [posixpath.normpath(posixpath.join(below, name)) for name in files]
     marks = (f"/{DVC_FOLDER}/config", f"/{FOLDER}/config")
@@ -98,7 +101,8 @@ def _plan_all(top: Dir, git: Git | None, survey: Survey, tracked: list[str]) -> 
     last: RelPath | None = None
     metas = [one.path + SUFFIX for one in survey.found]
     ignored = set(ignores(git, metas)) if git is not None and metas else set()
-    for one in sorted(survey.found, key=lambda one: (one.path, one.optional, one.origin)):
+    # Part by part, so that nothing comes between a folder and what lies in it.
+    for one in sorted(survey.found, key=lambda one: (one.path.split("/"), one.optional, one.origin)):
         by_git = one.source == _dvc.SOURCE and (one.path in files or one.path in folders)
         if by_git and one.optional:
             continue  # dvc.lock lists what Git keeps as well

@@ -247,7 +247,8 @@ def _ignoring(session: Session, holder: Target | None, path: RelPath) -> Rule | 
 
 
 def _refuse_overlap(jobs: list[_Job]) -> None:
-    tops = sorted({job.path for job in jobs if job.holder is None})
+    # Part by part: data-x would else come between data and what lies in it.
+    tops = sorted({job.path for job in jobs if job.holder is None}, key=lambda path: path.split("/"))
     for first, second in pairwise(tops):
         if paths.is_below(second, first):
             raise UsageError(f"{show(second)} lies in {show(first)}: add one of them")
