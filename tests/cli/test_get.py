@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.cli.inprocess import InProcess, in_process  # noqa: F401 - the fixture `cli` of this file
 from tests.cli.killing import count_changes, moments, run_child, start
-from tests.cli.place import Place, temps_in
+from tests.cli.place import Place, make_place, temps_in
 from tests.cli.sources import Origin, cached_repositories, make_origin
 from tests.conftest import Cli, tree_of
 from tests.servers.githttp import GitHttp, serving
@@ -135,6 +135,15 @@ def test_a_repository_on_this_machine_is_read_itself(origin: Origin, home: Path)
     assert (Path("model.bin").read_text(), Path("old").read_text()) == ("model 2", "model 1")
     assert not (home / "cache").exists()
     assert origin.server.requests == 0
+
+
+def test_a_repository_on_this_machine_needs_no_remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make_place(tmp_path / "alone")
+    made.track({"data/x": "1"})
+    monkeypatch.chdir(tmp_path)
+    for rev in (None, "HEAD"):
+        dvc_like.get("data", repo="alone", rev=rev, force=True)
+    assert tree_of("data") == made.data("data")
 
 
 def test_a_repository_on_this_machine_without_its_data_fetches_it(origin: Origin, tmp_path: Path) -> None:

@@ -101,6 +101,14 @@ def test_undo_takes_an_import_back(origin: Origin, place: Place) -> None:
     assert tree_of(place.root, skip=(".git", ".dvc-like")) == before
 
 
+def test_the_same_import_again_changes_nothing_and_is_no_step_of_undo(origin: Origin, place: Place) -> None:
+    bring(place, origin, "data")
+    before = tree_of(place.root, skip=(".git", "tmp"))
+    bring(place, origin, "data")
+    assert tree_of(place.root, skip=(".git", "tmp")) == before
+    assert len(dvc_like.undoable(place.project)) == 1
+
+
 @pytest.mark.parametrize("kind", ["data", "target", "git", "inside"])
 def test_what_is_there_is_never_replaced(origin: Origin, place: Place, cli: InProcess, kind: str) -> None:
     place.write({"model.bin": "mine", "folder/x": "1"})

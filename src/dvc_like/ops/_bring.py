@@ -123,7 +123,7 @@ def _fetch(
     with contextlib.suppress(OSError):  # what is known of its remotes; without it they are asked again
         os.makedirs(project.shared_tmp, exist_ok=True)
     done = Fetched(failures=[("", DataMissing(""))])
-    if remote is None and os.path.isdir(project.cache_dir) and project.cache_dir != session.project.cache_dir:
+    if remote is None:  # where nothing lacks, nobody is asked
         lender = replace(project, config=project.config.with_value(f"remote.{_NEAR}.url", project.cache_dir))
         done = fetch_in(session.lent(lender), wanted, remote=_NEAR, jobs=None, only=only)
     if done.failures or done.untried:
