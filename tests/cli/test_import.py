@@ -123,6 +123,16 @@ def test_what_is_there_is_never_replaced(origin: Origin, place: Place, cli: InPr
     assert tree_of(place.root, skip=(".git", ".dvc-like")) == before
 
 
+def test_git_is_told_where_that_is_wanted(origin: Origin, place: Place, cli: InProcess) -> None:
+    place.config(core_autostage="true")
+    assert "git add" not in cli("import", origin.url, "model.bin").out
+    assert {"model.bin.meta", ".gitignore"} <= set(place.git("diff", "--cached", "--name-only").split())
+    place.save()
+    origin.change({"model.bin": "model 2"})
+    cli("update")
+    assert place.git("diff", "--cached", "--name-only").split() == ["model.bin.meta"]
+
+
 def test_an_import_outside_a_project_names_the_way(origin: Origin, cli: InProcess, tmp_path: Path) -> None:
     (tmp_path / "nowhere").mkdir()
     assert "dvc-like init" in cli("import", origin.url, "data", cwd=tmp_path / "nowhere", code=3).err
@@ -140,7 +150,10 @@ def test_a_folder_on_this_machine_is_kept_relative_and_allowed(origin: Origin, p
 
 
 def test_a_password_is_kept_in_the_local_configuration_alone(origin: Origin, place: Place, cli: InProcess) -> None:
+    origin.server.login = "ann:s3cret"
     url = origin.server.url("origin/.git", "ann:s3cret")
+    for user in ("", "ann:wrong"):
+        assert "wrong" not in cli("import", origin.server.url("origin/.git", user), "model.bin", code=6).err
     out = cli("import", url, "model.bin", "--json").out
     place.save()
     assert "s3cret" not in out + place.git("grep", "-h", "", "HEAD")

@@ -34,6 +34,7 @@ from ._transfer import as_error
 from ._trees import root_entry
 from .fetch import Fetched, fetch_in
 
+_LFS = b"version https://git-lfs.github.com/spec/"
 _NEAR = "its-cache"  # what that project's own cache is called as a remote
 
 
@@ -209,6 +210,11 @@ def _gather(session: Session, there: There, path: RelPath, targets: list[Target]
 def _entry(writer: Writer, there: There, top: RelPath, file: RelPath, kind: str, data: bytes) -> Entry:
     name = file.rpartition("/")[2]
     if kind != LINK:
+        if data.startswith(_LFS) and len(data) < 1024:
+            raise UsageError(
+                f"{show(file)} of {there.name} lies in Git LFS: Git has a pointer to it, and no bytes",
+                hint="Clone that repository with `git lfs`; `dvc-like` takes over what it tracks itself.",
+            )
         digest = digests.of_bytes(writer.algorithm, data)
         writer.put_bytes(data, digest)
         return Entry(name, kind or FILE, len(data), digest)
