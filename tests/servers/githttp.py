@@ -15,8 +15,8 @@ from pathlib import Path
 class GitHttp:
     """The repositories below a folder, each at `url(name)`.
 
-    `sent` counts the bytes of all answers. `deny` answers 401 to everybody, `login` (``user:password``) to all others, `cut` breaks an answer off after so many
-    bytes, `hold` keeps a request waiting until it is set.
+    `sent` counts the bytes of all answers. `deny` answers 401 to everybody, `login` (``user:password``) to all others,
+    `cut` breaks an answer off after so many bytes, `hold` keeps a request waiting until it is set.
     """
 
     def __init__(self, root: Path) -> None:

@@ -8,7 +8,6 @@ not there. Everything becomes an entry of a tree, whose objects are verified and
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -253,6 +252,8 @@ def _not_in_dataset(session: Session, there: There, wanted: Wanted) -> UsageErro
 
 
 def _unknown(there: There, known: list[str]) -> UsageError:
+    import difflib  # only where something is misspelt
+
     near = difflib.get_close_matches(there.path, known, 5, 0.6) or sorted(known)[:5]
     hint = f"It has, for instance: {', '.join(map(show, near))}." if near else "Nothing is tracked there."
     return UsageError(f"{there.at} has no {show(there.path)}", hint=hint)
