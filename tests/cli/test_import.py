@@ -446,8 +446,11 @@ def test_a_meta_file_there_that_cannot_be_read_stops_only_its_own(origin: Origin
     (origin / "model.bin.meta").write_text("hash: ../../etc/passwd\n")
     origin.save()
     bring(place, origin, "data")
-    with pytest.raises((BadMeta, UsageError)):
+    bring(place, origin, "code")
+    with pytest.raises(BadMeta, match=r"model\.bin\.meta"):
         bring(place, origin, "model.bin")
+    with pytest.raises(UsageError, match=r"modle\.bin"):
+        bring(place, origin, "modle.bin")
 
 
 def test_no_hook_and_no_setting_of_the_other_side_is_run(origin: Origin, place: Place, tmp_path: Path) -> None:

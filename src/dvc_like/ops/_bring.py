@@ -71,8 +71,7 @@ def bring(
     Raises `UsageError` when nothing is there, `DataMissing` when its bytes are nowhere, `UnsafePath` for what must not
     be written.
     """
-    failures: list[DvcLikeError] = []
-    targets = _targets(there, failures)
+    targets, unreadable, failures = _targets(there)
     path = RelPath(there.path.removesuffix(SUFFIX)) if there.path.removesuffix(SUFFIX) in targets else there.path
     holder = next((one for one in targets.values() if is_below(path, one.path)), None)
     if holder is not None and (holder.path == path or holder.meta.is_folder):
@@ -86,23 +85,27 @@ def bring(
         return found.entry
     below = [one for one in targets.values() if is_below(one.path, path)]
     files = [one for one in _git_files(there) if is_below(one.path, path)]
-    if not (below or files):
-        raise gathered(failures) if failures else _nothing(there, targets)
-    if failures and below:
+    if any(is_below(one, path) or is_below(path, one) for one in unreadable):
         raise gathered(failures)
+    if not (below or files):
+        raise _nothing(there, targets)
     if data:
         _fetch(session, there, [Wanted(one, one.path) for one in below], remote, jobs)
     return _gather(session, there, path, below, files)
 
 
-def _targets(there: There, failures: list[DvcLikeError]) -> dict[RelPath, Target]:
+def _targets(there: There) -> tuple[dict[RelPath, Target], list[RelPath], list[DvcLikeError]]:
+    """Return the targets, and where meta files cannot be read (the root: who knows), and why."""
+    failures: list[DvcLikeError] = []
     if there.commit is not None:
-        known = targets_at(there.project, there.commit, failures).values()
-        found = [one for one in known if one is not None]
+        known = targets_at(there.project, there.commit, failures)
+        found = [one for one in known.values() if one is not None]
+        unreadable = [path for path, one in known.items() if one is None]
     else:
         with Dir.open_root(there.project.root) as root:
             found = list(walk(root, failures=failures))
-    return {one.path: one for one in found}
+        unreadable = [RelPath("")] if failures else []
+    return {one.path: one for one in found}, unreadable, failures
 
 
 # ------------------------------------------------------------------------------ bytes
