@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
@@ -20,7 +21,7 @@ from tests.servers.githttp import GitHttp, serving
 
 import dvc_like
 from dvc_like.config import edit
-from dvc_like.errors import CorruptData, DataMissing, RemoteError, UsageError, WouldOverwrite
+from dvc_like.errors import CorruptData, DataMissing, RemoteError, UnsafePath, UsageError, WouldOverwrite
 
 
 @pytest.fixture
@@ -231,6 +232,19 @@ def test_nothing_is_written_through_a_link(origin: Origin, tmp_path: Path) -> No
     dvc_like.get("data", repo=origin.url, force=True)
     assert list((tmp_path / "elsewhere").iterdir()) == []
     assert tree_of("data") == origin.data("data")
+
+
+def test_a_folder_that_somebody_put_in_the_way_is_not_written_to(origin: Origin, tmp_path: Path) -> None:
+    origin.server.cut = 0
+    with pytest.raises(RemoteError):
+        dvc_like.get("model.bin", repo=origin.url)
+    origin.server.cut = None
+    (tmp_path / "theirs").mkdir()
+    aside = f".dvc-like-tmp-get-{hashlib.sha256(b'model.bin').hexdigest()[:16]}"
+    Path(aside).symlink_to(tmp_path / "theirs")
+    with pytest.raises(UnsafePath, match="get-"):
+        dvc_like.get("model.bin", repo=origin.url)
+    assert list((tmp_path / "theirs").iterdir()) == []
 
 
 # ------------------------------------------------------------------------------ what is not there

@@ -103,6 +103,8 @@ def test_undo_takes_an_import_back(origin: Origin, place: Place) -> None:
 
 def test_the_same_import_again_changes_nothing_and_is_no_step_of_undo(origin: Origin, place: Place) -> None:
     bring(place, origin, "data")
+    meta = place / "data.meta"
+    meta.write_text(meta.read_text().replace("source:", "remote: storage\nsource:") + "# ours\ndesc: text\n")
     before = tree_of(place.root, skip=(".git", "tmp"))
     bring(place, origin, "data")
     assert tree_of(place.root, skip=(".git", "tmp")) == before
