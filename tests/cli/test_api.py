@@ -17,8 +17,8 @@ from dvc_like import DvcLikeError, Project, Selection
 PUBLIC = {
     *("__version__", "Project", "Selection", "DvcLikeError", "Progress"),
     *("init", "add", "commit", "status", "checkout", "fetch", "push", "pull", "drop", "undo", "undoable", "gc", "fsck"),
-    *("remove", "move", "unprotect", "doctor", "diff", "log", "ls", "du", "check_ignore", "import_url"),
-    *("HookOptions", "install", "uninstall", "verify"),
+    *("remove", "move", "unprotect", "doctor", "diff", "log", "ls", "du", "check_ignore"),
+    *("HookOptions", "install", "uninstall", "verify", "get", "import_", "import_url", "update"),
 }
 
 

@@ -113,6 +113,20 @@ def test_a_server_that_knows_less_is_asked_for_more(
     dvc_like.get("notes.txt", repo=origin.url)
 
 
+def test_a_repository_whose_objects_have_other_names(tmp_path: Path, server: GitHttp) -> None:
+    repo = tmp_path / "new"
+    subprocess.run(["git", "init", "-q", "--object-format=sha256", "-b", "main", str(repo)], check=True)
+    made = Place(repo)
+    made.write({"x": "1"})
+    first = made.save()
+    made.write({"x": "second"})
+    made.save()
+    os.chdir(tmp_path)
+    for rev, text in ((None, "second"), (first, "1"), (first[:9], "1"), ("main~1", "1")):
+        done = dvc_like.get("x", repo=server.url("new/.git"), rev=rev, force=True)
+        assert (Path("x").read_text(), len(str(done.commit))) == (text, 64)
+
+
 def test_a_repository_on_this_machine_is_read_itself(origin: Origin, home: Path) -> None:
     origin.write({"model.bin": "model 2"})
     origin.commit()  # neither committed to Git nor pushed
@@ -237,6 +251,14 @@ def test_bytes_that_were_forged_are_refused(origin: Origin, tmp_path: Path) -> N
     assert not Path("model.bin").exists()
 
 
+def test_a_remote_of_that_repository_may_be_named(origin: Origin, cli: InProcess, tmp_path: Path) -> None:
+    origin.use_store(tmp_path / "empty", "other")
+    origin.save()
+    cli("get", origin.url, "model.bin", code=4)
+    cli("get", origin.url, "model.bin", "-r", "storage")
+    assert "other, storage" in cli("get", origin.url, "data", "-r", "nope", code=2).err
+
+
 def test_a_repository_without_a_remote_or_with_one_beside_it(origin: Origin) -> None:
     edit(str(origin / ".dvc-like/config"), {"remote.storage.url": "../origin-store"})
     origin.save()
@@ -280,7 +302,9 @@ def test_a_password_in_the_address_is_neither_shown_nor_kept(origin: Origin, cli
     assert kept == []
 
 
-@pytest.mark.parametrize("place", ["ext::sh -c 'touch pwned'", "--upload-pack=touch pwned", "ssh://-oProxyCommand=x/y"])
+@pytest.mark.parametrize(
+    "place", ["ext::sh -c 'touch pwned'", "--upload-pack=touch pwned", "ssh://-oProxyCommand=x/y", "evil://h/x"]
+)
 def test_an_address_that_is_a_command_is_refused(cli: InProcess, tmp_path: Path, place: str) -> None:
     os.chdir(tmp_path)
     cli("get", "--", place, "x", code=7)

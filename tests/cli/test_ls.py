@@ -87,6 +87,7 @@ def test_sizes_hashes_and_kinds(full: Place, cli: InProcess) -> None:
         "files": 1,
         "tracked": "dvc-like",
         "hash": digest_of("aaaa"),
+        "source": None,
     }
     assert (found["sets/data/sub"]["size"], found["sets/data/sub"]["files"]) == (3, 2)
     assert (found["sets/data/run"]["kind"], found["sets/data/link"]["kind"]) == ("executable", "link")

@@ -48,7 +48,7 @@ def command(
 
     URL is the folder of another repository on this machine; PATH is seen from there. A single word that is no folder of
     another project is a PATH in this one. What Git tracks is listed beside what dvc-like tracks; paths in a dataset
-    come from its listings, so that nothing need be checked out.
+    come from its listings, so that nothing need be checked out. With -v imports are listed with what they came from.
     """
     project, path = _place(places)
     wrong: list[DvcLikeError] = []
@@ -84,6 +84,8 @@ def _place(places: tuple[str, ...]) -> tuple[Project, str]:
 def _print(console: Console, found: list[Listed], top: str, *, size: bool, show_hash: bool) -> None:
     start = len(top) + 1 if top else 0
     lines = [show(one.path[start:] or one.path.rpartition("/")[2]) + "/" * (one.kind == "d") for one in found]
+    if console.verbose:
+        lines = [line + _origin(one) for one, line in zip(found, lines, strict=True)]
     if show_hash:
         lines = [
             f"{one.digest.partition(':')[2][:8] or '-':<8}  {line}" for one, line in zip(found, lines, strict=True)
@@ -99,6 +101,12 @@ def _print(console: Console, found: list[Listed], top: str, *, size: bool, show_
     console.say("\n".join(lines))  # at once: there may be a million
 
 
+def _origin(one: Listed) -> str:
+    source = one.source or {}
+    place = source.get("repo") or source.get("url")
+    return f"  <- {show(str(place))} {show(str(source.get('path', '')))}".rstrip() if place else ""
+
+
 def _as_json(one: Listed) -> dict[str, object]:
     return {
         "path": one.path.encode("utf-8", "backslashreplace").decode(),  # Git tracks names that are no text
@@ -107,4 +115,5 @@ def _as_json(one: Listed) -> dict[str, object]:
         "files": one.files,
         "tracked": one.tracked or None,
         "hash": one.digest or None,
+        "source": one.source,
     }

@@ -29,7 +29,6 @@ from ..workspace.gitignore import NAME as IGNORE
 from ._clone import Clone
 from ._session import Session
 from ._sides import inside, item_then
-from ._store import remote_name
 from ._tracked import Target, Wanted, targets_at, walk
 from ._transfer import as_error
 from ._trees import root_entry
@@ -154,7 +153,12 @@ def _check_remotes(there: There, wanted: Iterable[Wanted], asked: str | None) ->
                 f"{shown} of {there.at} cannot be had: its bytes are not here, and no default remote is recorded there",
                 hint="Its owner runs `dvc-like remote add -d NAME URL` and `dvc-like push`, and commits the settings.",
             )
-        url = project.config.remotes()[remote_name(project, asked, one.target.meta.remote)]["url"]
+        if name not in project.config.remotes():
+            raise UsageError(
+                f"{there.at} has no remote named {show(name)!r}",
+                hint=f"It has: {', '.join(map(show, project.config.remotes())) or 'none'}.",
+            )
+        url = project.config.remotes()[name]["url"]
         if isinstance(project.git, Clone) and not scheme_of(url) and not os.path.isabs(os.path.expanduser(url)):
             raise DataMissing(
                 f"{shown} of {there.at} cannot be had: its remote {name} is the folder {show(url)} beside a clone",

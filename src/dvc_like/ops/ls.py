@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .. import git as gits
 from ..errors import DataMissing, DvcLikeError, UsageError, gathered
@@ -14,13 +14,14 @@ from ..progress import SILENT, Progress
 from ..project import Project
 from ._session import Session, open_session
 from ._sides import Item, hinted, inside, item_then
+from ._sources import KEY
 from ._tracked import Target, commit_of, targets_at, walk
 
 
 class Listed(NamedTuple):
     """One name. `kind` is ``f`` file, ``x`` executable file, ``l`` link or ``d`` folder; `size` and `files` are of all
     below. `tracked` is ``dvc-like``, ``git``, or empty for a folder that both, or several targets, lie in; `digest` is
-    empty where Git has the bytes.
+    empty where Git has the bytes. `source` is that of an import, as its meta file has it.
     """
 
     path: RelPath
@@ -29,6 +30,7 @@ class Listed(NamedTuple):
     files: int
     tracked: str
     digest: str = ""
+    source: dict[str, Any] | None = None
 
 
 def ls(
@@ -90,7 +92,7 @@ def _in_dataset(
         if item is None:
             raise UsageError(f"{show(top)} is not in the dataset {show(holder.path)}", hint="Check the spelling.")
         if item.side is None:
-            yield _listed(item)
+            yield _listed(item, holder)
             return
         for entry in item.side.listing().values():
             below = item.side.item(entry)
@@ -99,9 +101,12 @@ def _in_dataset(
         failures.append(error)
 
 
-def _listed(item: Item) -> Listed:
-    entry = item.entry
-    return Listed(item.path, entry.kind, entry.size, entry.files, "dvc-like", "" if entry.kind == LINK else entry.value)
+def _listed(item: Item, target: Target | None = None) -> Listed:
+    """Return an item as it is listed; the `target` that it is, or lies in, knows whether it was imported."""
+    entry, source = item.entry, dict(target.meta.extra).get(KEY) if target is not None else None
+    digest = "" if entry.kind == LINK else entry.value
+    where = source if isinstance(source, dict) and target is not None and item.path == target.path else None
+    return Listed(item.path, entry.kind, entry.size, entry.files, "dvc-like", digest, where)
 
 
 def _all(item: Item, failures: list[DvcLikeError]) -> Iterator[Listed]:
@@ -127,16 +132,16 @@ def _outside(
     recursive: bool,
 ) -> Iterator[Listed]:
     """Yield what lies in a folder that is no dataset."""
-    ours = [item_then(session, target) for target in targets]
+    ours = {target.path: (item_then(session, target), target) for target in targets}
     theirs = [Listed(RelPath(one.path), one.kind, one.size, 1, "git") for one in files]
     if recursive:
         yield from theirs
-        for item in ours:
-            yield from _all(item, failures)
+        for item, target in ours.values():
+            yield from _all(item, failures) if item.side is not None else (_listed(item, target),)
         return
     start = len(top) + 1 if top else 0
     folders: dict[RelPath, list[Listed]] = {}
-    for one in [*theirs, *map(_listed, ours)]:
+    for one in [*theirs, *(_listed(*one) for one in ours.values())]:
         inner, _, rest = one.path[start:].partition("/")
         if one.path == top or not rest:
             yield one
