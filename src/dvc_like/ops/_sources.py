@@ -44,7 +44,7 @@ class RepoSource(NamedTuple):
 
 
 class UrlSource(NamedTuple):
-    """A file at a URL, and what its store said of that version of it (as far as it says anything)."""
+    """A file or folder at a URL, and what its store said of that version of it (as far as it says anything)."""
 
     url: str
     etag: str | None = None

@@ -33,7 +33,7 @@ from .checkout import checkout_in
 from .import_ import as_meta, write_pointer
 
 
-class Imported(NamedTuple):
+class ImportedUrl(NamedTuple):
     """What became of a target: `state` is ``added``, ``updated`` or ``unchanged``; `moved` are bytes that were read."""
 
     target: Target
@@ -52,7 +52,7 @@ def import_url(
     force: bool = False,
     jobs: int | None = None,
     progress: Progress = SILENT,
-) -> Imported:
+) -> ImportedUrl:
     """Track what lies at `url` as `out` (default: what it is called there; into `out` where that is a folder).
 
     With `to_remote` the bytes go from there to a remote (default: the default one), and never all to this machine;
@@ -71,7 +71,7 @@ def import_url(
             refuse_unsaved(session, old)
         with reading(project, place, jobs=jobs, progress=progress) as found:
             if old is not None and not force and _is_here(session, old, found):
-                return Imported(old, "unchanged", 0, found.source())
+                return ImportedUrl(old, "unchanged", 0, found.source())
             used = old.meta.remote if old is not None else None
             name = remote_name(project, remote, used) if to_remote else None
             entry, moved = _take(session, found, name, path, jobs)
@@ -79,7 +79,7 @@ def import_url(
             with recorded(session, words("import-url", [public(url)])):
                 state = place_target(session, Target(path, meta), old, there=not to_remote, force=force)
             allow(project, place)
-        return Imported(Target(path, meta), state, moved, found.source())
+        return ImportedUrl(Target(path, meta), state, moved, found.source())
 
 
 @contextlib.contextmanager
