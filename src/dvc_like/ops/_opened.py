@@ -67,21 +67,13 @@ class LocalFile(io.FileIO):
         self._seen = signature(status)
 
 
-class RangedFile(io.RawIOBase):
-    """A big object of a remote, read in parts that nobody can verify one by one.
+class _Seekable(io.RawIOBase):
+    """A file of known size, any part of which can be read."""
 
-    `verified` turns True when all of it was read from the first byte to the last and was what it is called; when it
-    was not, the last read raises `CorruptData`. `fetch(start, length)` gets bytes.
-    """
-
-    def __init__(self, digest: Digest, size: int, fetch: Callable[[int, int], bytes], path: str) -> None:
+    def __init__(self, size: int) -> None:
         super().__init__()
-        self.verified = False
-        self._digest, self._size, self._fetch, self._path = digest, size, fetch, path
+        self._size = size
         self._at = 0
-        self._held, self._start = b"", 0
-        self._window = _FIRST // 2
-        self._hash, self._hashed = digests.hasher(digest.algorithm), 0
 
     def readable(self) -> bool:
         """Say that it can be read."""
@@ -99,6 +91,22 @@ class RangedFile(io.RawIOBase):
         """Go to a place."""
         self._at = max(0, offset + (0, self._at, self._size)[whence])
         return self._at
+
+
+class RangedFile(_Seekable):
+    """A big object of a remote, read in parts that nobody can verify one by one.
+
+    `verified` turns True when all of it was read from the first byte to the last and was what it is called; when it
+    was not, the last read raises `CorruptData`. `fetch(start, length)` gets bytes.
+    """
+
+    def __init__(self, digest: Digest, size: int, fetch: Callable[[int, int], bytes], path: str) -> None:
+        super().__init__(size)
+        self.verified = False
+        self._digest, self._fetch, self._path = digest, fetch, path
+        self._held, self._start = b"", 0
+        self._window = _FIRST // 2
+        self._hash, self._hashed = digests.hasher(digest.algorithm), 0
 
     def readinto(self, buffer: Any, /) -> int:
         """Read the next bytes."""
@@ -127,31 +135,14 @@ class RangedFile(io.RawIOBase):
                 self.verified = True
 
 
-class HeldFile(io.RawIOBase):
+class HeldFile(_Seekable):
     """A file that only this process has, in memory or without a name, as one of its readers sees it."""
 
     verified = True
 
     def __init__(self, held: Shared, size: int) -> None:
-        super().__init__()
-        self._held, self._size, self._at = held, size, 0
-
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Say that any part can be read."""
-        return True
-
-    def tell(self) -> int:
-        """Return the place of the next byte."""
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Go to a place."""
-        self._at = max(0, offset + (0, self._at, self._size)[whence])
-        return self._at
+        super().__init__(size)
+        self._held = held
 
     def readinto(self, buffer: Any, /) -> int:
         """Read the next bytes."""

@@ -6,7 +6,8 @@ import os
 
 from ..errors import DvcLikeError, gathered
 from ..progress import SILENT, Progress
-from ._reader import Repo, open_reader, path_in
+from ..project import Project
+from ._reader import open_reader, path_in
 from ._sides import hinted
 from ._version import Listed
 
@@ -15,7 +16,7 @@ def ls(
     path: str | os.PathLike[str] = "",
     *,
     rev: str | None = None,
-    repo: Repo = None,
+    repo: Project | str | os.PathLike[str] | None = None,
     recursive: bool = False,
     dvc_only: bool = False,
     fetch: bool = True,

@@ -9,14 +9,15 @@ from typing import IO, Any
 from ..errors import UsageError
 from ..paths import show
 from ..progress import SILENT, Progress
-from ._reader import Repo, open_reader, path_in
+from ..project import Project
+from ._reader import open_reader, path_in
 
 
 def open(
     path: str | os.PathLike[str],
     *,
     rev: str | None = None,
-    repo: Repo = None,
+    repo: Project | str | os.PathLike[str] | None = None,
     mode: str = "r",
     encoding: str = "utf-8",
     progress: Progress = SILENT,
@@ -49,7 +50,7 @@ def read(
     path: str | os.PathLike[str],
     *,
     rev: str | None = None,
-    repo: Repo = None,
+    repo: Project | str | os.PathLike[str] | None = None,
     progress: Progress = SILENT,
 ) -> bytes:
     """Return all bytes of a tracked file; see `open`."""
