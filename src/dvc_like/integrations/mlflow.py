@@ -32,9 +32,10 @@ from ..fsutil import CHUNK, Dir
 from ..meta.tree import FOLDER, LINK
 from ..ops import _artifacts as artifacts
 from ..ops._by_digest import object_reader
-from ..ops._reader import Listed, Reader
+from ..ops._reader import Reader
 from ..ops._session import open_session
 from ..ops._tracked import Target, Wanted, commit_of, enclosing, targets_at, walk
+from ..ops._version import Listed
 from ..ops.status import ABSENT, compare
 from ..paths import RelPath, show
 from ..project import Project
