@@ -18,7 +18,7 @@ PUBLIC = {
     *("__version__", "Project", "Selection", "DvcLikeError", "Progress"),
     *("init", "add", "commit", "status", "checkout", "fetch", "push", "pull", "drop", "undo", "undoable", "gc", "fsck"),
     *("remove", "move", "unprotect", "doctor", "diff", "log", "ls", "du", "check_ignore", "open", "read"),
-    *("HookOptions", "install", "uninstall", "verify"),
+    *("HookOptions", "install", "uninstall", "verify", "get", "import_", "update"),
 }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.cli.inprocess import InProcess, in_process  # noqa: F401 - the fixture `cli` of this file
 from tests.cli.killing import count_changes, moments, run_child, start
-from tests.cli.place import Place, temps_in
+from tests.cli.place import Place, make_place, temps_in
 from tests.cli.sources import Origin, cached_repositories, make_origin
 from tests.conftest import Cli, tree_of
 from tests.servers.githttp import GitHttp, serving
@@ -113,6 +113,20 @@ def test_a_server_that_knows_less_is_asked_for_more(
     dvc_like.get("notes.txt", repo=origin.url)
 
 
+def test_a_repository_whose_objects_have_other_names(tmp_path: Path, server: GitHttp) -> None:
+    repo = tmp_path / "new"
+    subprocess.run(["git", "init", "-q", "--object-format=sha256", "-b", "main", str(repo)], check=True)
+    made = Place(repo)
+    made.write({"x": "1"})
+    first = made.save()
+    made.write({"x": "second"})
+    made.save()
+    os.chdir(tmp_path)
+    for rev, text in ((None, "second"), (first, "1"), (first[:9], "1"), ("main~1", "1")):
+        done = dvc_like.get("x", repo=server.url("new/.git"), rev=rev, force=True)
+        assert (Path("x").read_text(), len(str(done.commit))) == (text, 64)
+
+
 def test_a_repository_on_this_machine_is_read_itself(origin: Origin, home: Path) -> None:
     origin.write({"model.bin": "model 2"})
     origin.commit()  # neither committed to Git nor pushed
@@ -121,6 +135,15 @@ def test_a_repository_on_this_machine_is_read_itself(origin: Origin, home: Path)
     assert (Path("model.bin").read_text(), Path("old").read_text()) == ("model 2", "model 1")
     assert not (home / "cache").exists()
     assert origin.server.requests == 0
+
+
+def test_a_repository_on_this_machine_needs_no_remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make_place(tmp_path / "alone")
+    made.track({"data/x": "1"})
+    monkeypatch.chdir(tmp_path)
+    for rev in (None, "HEAD"):
+        dvc_like.get("data", repo="alone", rev=rev, force=True)
+    assert tree_of("data") == made.data("data")
 
 
 def test_a_repository_on_this_machine_without_its_data_fetches_it(origin: Origin, tmp_path: Path) -> None:
@@ -237,6 +260,14 @@ def test_bytes_that_were_forged_are_refused(origin: Origin, tmp_path: Path) -> N
     assert not Path("model.bin").exists()
 
 
+def test_a_remote_of_that_repository_may_be_named(origin: Origin, cli: InProcess, tmp_path: Path) -> None:
+    origin.use_store(tmp_path / "empty", "other")
+    origin.save()
+    cli("get", origin.url, "model.bin", code=4)
+    cli("get", origin.url, "model.bin", "-r", "storage")
+    assert "other, storage" in cli("get", origin.url, "data", "-r", "nope", code=2).err
+
+
 def test_a_repository_without_a_remote_or_with_one_beside_it(origin: Origin) -> None:
     edit(str(origin / ".dvc-like/config"), {"remote.storage.url": "../origin-store"})
     origin.save()
@@ -280,7 +311,9 @@ def test_a_password_in_the_address_is_neither_shown_nor_kept(origin: Origin, cli
     assert kept == []
 
 
-@pytest.mark.parametrize("place", ["ext::sh -c 'touch pwned'", "--upload-pack=touch pwned", "ssh://-oProxyCommand=x/y"])
+@pytest.mark.parametrize(
+    "place", ["ext::sh -c 'touch pwned'", "--upload-pack=touch pwned", "ssh://-oProxyCommand=x/y", "evil://h/x"]
+)
 def test_an_address_that_is_a_command_is_refused(cli: InProcess, tmp_path: Path, place: str) -> None:
     os.chdir(tmp_path)
     cli("get", "--", place, "x", code=7)

@@ -101,6 +101,14 @@ def test_undo_takes_an_import_back(origin: Origin, place: Place) -> None:
     assert tree_of(place.root, skip=(".git", ".dvc-like")) == before
 
 
+def test_the_same_import_again_changes_nothing_and_is_no_step_of_undo(origin: Origin, place: Place) -> None:
+    bring(place, origin, "data")
+    before = tree_of(place.root, skip=(".git", "tmp"))
+    bring(place, origin, "data")
+    assert tree_of(place.root, skip=(".git", "tmp")) == before
+    assert len(dvc_like.undoable(place.project)) == 1
+
+
 @pytest.mark.parametrize("kind", ["data", "target", "git", "inside"])
 def test_what_is_there_is_never_replaced(origin: Origin, place: Place, cli: InProcess, kind: str) -> None:
     place.write({"model.bin": "mine", "folder/x": "1"})
@@ -451,3 +459,16 @@ def test_imports_do_not_need_the_origins_objects_in_two_places(origin: Origin, p
     bring(place, origin, "data")
     theirs = {key for key in objects_in(origin.cache) if not key.endswith(".tree")}
     assert {key for key in objects_in(place.cache) if not key.endswith(".tree")} <= theirs
+
+
+def test_the_origin_is_listed(origin: Origin, place: Place, cli: InProcess) -> None:
+    bring(place, origin, "data/sub", "model.bin")
+    place.track({"own": "1"})
+    for words in (["ls"], ["ls", "-R"], ["ls", "--rev", "HEAD"]):
+        found = {one["path"]: one["source"] for one in cli(*words, "--dvc-only", "--json").json["paths"]}
+        assert found["model.bin"] == source_in(place, "model.bin"), words
+        assert found["own"] is None
+    assert cli("ls", "sub", "--json").json["paths"][0]["source"] is None
+    out = cli("ls", "-v", "--dvc-only").out
+    assert f"sub/  <- {origin.url} data/sub\n" in out
+    assert "<-" not in cli("ls").out

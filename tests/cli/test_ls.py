@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 from tests.cli.inprocess import InProcess, in_process
 from tests.cli.place import Place, digest_of
+from tests.cli.sources import make_origin
+from tests.servers.githttp import GitHttp
 
 import dvc_like
 from dvc_like.errors import DataMissing, UsageError
@@ -87,6 +90,7 @@ def test_sizes_hashes_and_kinds(full: Place, cli: InProcess) -> None:
         "files": 1,
         "tracked": "dvc-like",
         "hash": digest_of("aaaa"),
+        "source": None,
     }
     assert (found["sets/data/sub"]["size"], found["sets/data/sub"]["files"]) == (3, 2)
     assert (found["sets/data/run"]["kind"], found["sets/data/link"]["kind"]) == ("executable", "link")
@@ -117,7 +121,7 @@ def test_all_files_of_what_is_partly_here(copy: Place, cli: InProcess) -> None:
 def test_another_repository_on_this_machine(full: Place, tmp_path: Path, cli: InProcess) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    for url in (str(full.root), "../project"):
+    for url in (str(full.root), "../project", f"file://{full.root}"):
         assert cli("ls", url, cwd=elsewhere).out.splitlines()[-2:] == ["sets/", "src/"]
         assert cli("ls", url, "sets/data", "--rev", "v2", cwd=elsewhere).out.splitlines() == DATASET
         assert cli("ls", f"{url}/sets", "data", cwd=elsewhere).out.splitlines() == DATASET
@@ -125,13 +129,23 @@ def test_another_repository_on_this_machine(full: Place, tmp_path: Path, cli: In
     assert cli("ls", str(full.root), "--json", cwd=elsewhere).json["root"] == str(full.root)
 
 
-@pytest.mark.parametrize(
-    "url", ["https://example.com/r.git", "git@example.com:r.git", "ssh://example.com/r", "file:///srv/r", "host:r.git"]
-)
-def test_a_repository_elsewhere_is_refused_clearly(full: Place, cli: InProcess, url: str) -> None:
-    done = cli("ls", url, "data", code=2)
-    assert "is on another machine" in done.err
-    assert "git clone" in done.err
+def test_a_repository_on_another_machine(tmp_path: Path, cli: InProcess) -> None:
+    with contextlib.closing(GitHttp(tmp_path)) as server:
+        origin = make_origin(tmp_path / "origin", server, tmp_path / "storage")
+        assert cli("ls", origin.url, cwd=tmp_path).out.splitlines()[-4:] == [
+            "data.meta",
+            "model.bin",
+            "model.bin.meta",
+            "notes.txt",
+        ]
+        assert cli("ls", origin.url, "data/sub", "--rev", "v1", cwd=tmp_path).out.splitlines() == ["b.txt", "c.txt"]
+        with_user = server.url("origin/.git", user="me:secret")
+        found = cli("ls", with_user, "data", "--json", cwd=tmp_path)
+        assert found.json["root"] == origin.url
+        assert "secret" not in found.out + found.err
+        cli("ls", origin.url, "nope", cwd=tmp_path, code=2)
+        cli("ls", origin.url, "--rev", "nope", cwd=tmp_path, code=2)
+    cli("ls", "ext::sh -c true", "data", cwd=tmp_path, code=3)
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_example_of_the_help_can_be_parsed(example: str) -> None:
 
 
 def test_the_table_of_commands_is_whole() -> None:
-    assert {path.stem.replace("_", "-") for path in (SOURCE / "cli").glob("*.py")} >= set(COMMANDS)
+    assert {path.stem.rstrip("_").replace("_", "-") for path in (SOURCE / "cli").glob("*.py")} >= set(COMMANDS)
     for name, (place, about) in COMMANDS.items():
         assert place.startswith("dvc_like.cli.")
         assert re.fullmatch(r"[A-Z].{10,60}\.", about), name
@@ -462,6 +462,15 @@ def printed(repo: Path, keep_gc: None, drive_server: DriveServer) -> Printed:
     run("cache", "dir")
     run("cache", "dir", "../cache")
     run("cache", "dir", "--unset")
+    run("get", ".", "model.bin", "-o", "../got.bin")
+    run("import", ".", "model.bin", "-o", "best.bin")
+    run("import", ".", "data/frames", "-o", "frames")
+    write("model.bin", "newest\n")
+    run("commit", "model.bin")
+    commit("newest")
+    run("update", "--dry-run")
+    run("update")
+    run("ls")
     run("unprotect", "data")
     run("move", "data/frames", "data/2024")
     run("remove", "--outs", "data/2024")

@@ -22,12 +22,12 @@ pytestmark = [
 ]
 
 
-def run(tmp_path: Path, *scripts: str, needs: tuple[str, ...]) -> list[str]:
+def run(*scripts: str, needs: tuple[str, ...]) -> list[str]:
     """Run the example with these scripts; return the lines it printed."""
     for module in ("fsspec", "pyarrow", *needs):
         if find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
-    variables = {**os.environ, "TMPDIR": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     words = ["sh", str(EXAMPLE / "run.sh"), *scripts]
     done = subprocess.run(words, env=variables, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -36,8 +36,8 @@ def run(tmp_path: Path, *scripts: str, needs: tuple[str, ...]) -> list[str]:
     return lines
 
 
-def test_pandas_and_processes_of_pyarrow_and_dask(tmp_path: Path) -> None:
-    assert run(tmp_path, needs=("pandas", "dask")) == [
+def test_pandas_and_processes_of_pyarrow_and_dask() -> None:
+    assert run(needs=("pandas", "dask")) == [
         "pandas: 1000 rows, 49500 in all",
         "pyarrow: 10 of 8000 rows",
         "pyarrow: 8000 rows, 396000 in all",
@@ -51,7 +51,7 @@ def test_a_cluster_of_dask(tmp_path: Path) -> None:
     script.write_text(
         (EXAMPLE / "with_dask.py").read_text().replace("*how = sys.argv[1:]", "*how = [*sys.argv[1:], '--cluster']")
     )
-    lines = run(tmp_path, os.path.relpath(script, EXAMPLE), needs=("dask", "distributed"))
+    lines = run(os.path.relpath(script, EXAMPLE), needs=("dask", "distributed"))
     assert lines == ["dask: 8000 rows, 396000 in all"]
 
 
@@ -65,7 +65,7 @@ def test_a_cluster_of_dask(tmp_path: Path) -> None:
         ("torch", ["torch: 8000 rows, 396000 in all"]),
     ],
 )
-def test_an_engine_of_its_own_job(tmp_path: Path, engine: str, first: list[str]) -> None:
+def test_an_engine_of_its_own_job(engine: str, first: list[str]) -> None:
     name = engine.removeprefix("py")
-    lines = run(tmp_path, f"with_{name}.py", needs=(engine,))
+    lines = run(f"with_{name}.py", needs=(engine,))
     assert [line for line in lines if line.startswith(name)] == first

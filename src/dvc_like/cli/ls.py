@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 
 import click
 
 from ..errors import DvcLikeError, UsageError, gathered
+from ..ops._elsewhere import name_of
+from ..ops._sources import folder_of, is_local
 from ..ops._version import Listed
 from ..ops.ls import ls
 from ..paths import show
@@ -16,8 +17,6 @@ from .command import command as make_command
 from .command import pass_console
 from .console import Console
 from .words import KINDS, human_size
-
-_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|[^/:]+@[^/:]+:|[A-Za-z0-9.-]{2,}:(?!\\)")
 
 
 @make_command(
@@ -47,52 +46,54 @@ def command(
 ) -> None:
     """List what a repository tracks, whether it is here or not.
 
-    URL is the folder of another repository on this machine; PATH is seen from there. A single word that is no folder of
-    another project is a PATH in this one. What Git tracks is listed beside what dvc-like tracks; paths in a dataset
-    come from its listings, so that nothing need be checked out.
+    URL is another repository, by an address that Git understands or by its folder; PATH is seen from its root. A single
+    word that is no address, and no folder of another project, is a PATH in this one. What Git tracks is listed beside
+    what dvc-like tracks; paths in a dataset come from its listings, so that nothing need be checked out. With -v
+    imports are listed with what they came from.
     """
-    project, path = _place(places)
+    repo, top = _place(places)
     wrong: list[DvcLikeError] = []
-    top = project.relative(path)
     found = ls(
         top,
         rev=rev,
-        repo=project,
+        repo=repo,
         recursive=recursive,
         dvc_only=dvc_only,
-        fetch=False,
+        fetch=isinstance(repo, str),
         failures=wrong,
         progress=console.progress,
     )
     if console.json and (found or not wrong):
-        console.document("ls", {"root": project.root, "paths": [_as_json(one) for one in found]})
+        console.document(
+            "ls",
+            {"root": name_of(repo) if isinstance(repo, str) else repo.root, "paths": [_as_json(one) for one in found]},
+        )
     elif found and not console.quiet:
         _print(console, found, top, size=size, show_hash=show_hash)
     if wrong:
         raise gathered(wrong)
 
 
-def _place(places: tuple[str, ...]) -> tuple[Project, str]:
-    """Return the repository that is meant, and the path in it as it is seen from here."""
+def _place(places: tuple[str, ...]) -> tuple[Project | str, str]:
+    """Return the repository that is meant, a project or the URL of one, and the path seen from its root."""
     if len(places) > 2:
         raise UsageError("more than a URL and a path are given")
-    for text in places[:1]:
-        if _REMOTE.match(text) and not os.path.exists(text):
-            raise UsageError(
-                f"{show(text)} is on another machine; only repositories on this one can be listed",
-                hint="Clone it with Git, without its data, and list the clone: git clone URL copy && dvc-like ls copy",
-            )
-    if len(places) == 2:
-        return Project.find(places[0]), os.path.join(*places)
-    if places and os.path.exists(os.path.join(places[0], ".dvc-like", "config")):
-        return Project.find(places[0]), places[0]
-    project = Project.find()
-    return project, places[0] if places else project.root
+    if places and not is_local(places[0]) and not os.path.exists(places[0]):
+        return places[0], "".join(places[1:])
+    folder = folder_of(None, places[0]) if places else ""
+    if len(places) == 2 or os.path.exists(os.path.join(folder, ".dvc-like", "config")):
+        project, path = Project.find(folder or None), os.path.join(folder, *places[1:])
+    else:
+        project = Project.find()
+        path = places[0] if places else project.root
+    return project, project.relative(path)
 
 
 def _print(console: Console, found: list[Listed], top: str, *, size: bool, show_hash: bool) -> None:
     start = len(top) + 1 if top else 0
     lines = [show(one.path[start:] or one.path.rpartition("/")[2]) + "/" * (one.kind == "d") for one in found]
+    if console.verbose:
+        lines = [line + _origin(one) for one, line in zip(found, lines, strict=True)]
     if show_hash:
         lines = [
             f"{one.digest.partition(':')[2][:8] or '-':<8}  {line}" for one, line in zip(found, lines, strict=True)
@@ -108,6 +109,12 @@ def _print(console: Console, found: list[Listed], top: str, *, size: bool, show_
     console.say("\n".join(lines))  # at once: there may be a million
 
 
+def _origin(one: Listed) -> str:
+    source = one.source or {}
+    place = source.get("repo") or source.get("url")
+    return f"  <- {show(str(place))} {show(str(source.get('path', '')))}".rstrip() if place else ""
+
+
 def _as_json(one: Listed) -> dict[str, object]:
     return {
         "path": one.path.encode("utf-8", "backslashreplace").decode(),  # Git tracks names that are no text
@@ -116,4 +123,5 @@ def _as_json(one: Listed) -> dict[str, object]:
         "files": one.files,
         "tracked": one.tracked or None,
         "hash": one.digest or None,
+        "source": one.source,
     }

@@ -29,7 +29,6 @@ from ..workspace.gitignore import NAME as IGNORE
 from ._clone import Clone
 from ._session import Session
 from ._sides import inside, item_then
-from ._store import remote_name
 from ._tracked import Target, Wanted, targets_at, walk
 from ._transfer import as_error
 from ._trees import root_entry
@@ -124,7 +123,7 @@ def _fetch(
     with contextlib.suppress(OSError):  # what is known of its remotes; without it they are asked again
         os.makedirs(project.shared_tmp, exist_ok=True)
     done = Fetched(failures=[("", DataMissing(""))])
-    if remote is None and os.path.isdir(project.cache_dir) and project.cache_dir != session.project.cache_dir:
+    if remote is None:  # where nothing lacks, nobody is asked
         lender = replace(project, config=project.config.with_value(f"remote.{_NEAR}.url", project.cache_dir))
         done = fetch_in(session.lent(lender), wanted, remote=_NEAR, jobs=None, only=only)
     if done.failures or done.untried:
@@ -154,7 +153,12 @@ def _check_remotes(there: There, wanted: Iterable[Wanted], asked: str | None) ->
                 f"{shown} of {there.at} cannot be had: its bytes are not here, and no default remote is recorded there",
                 hint="Its owner runs `dvc-like remote add -d NAME URL` and `dvc-like push`, and commits the settings.",
             )
-        url = project.config.remotes()[remote_name(project, asked, one.target.meta.remote)]["url"]
+        if name not in project.config.remotes():
+            raise UsageError(
+                f"{there.at} has no remote named {show(name)!r}",
+                hint=f"It has: {', '.join(map(show, project.config.remotes())) or 'none'}.",
+            )
+        url = project.config.remotes()[name]["url"]
         if isinstance(project.git, Clone) and not scheme_of(url) and not os.path.isabs(os.path.expanduser(url)):
             raise DataMissing(
                 f"{shown} of {there.at} cannot be had: its remote {name} is the folder {show(url)} beside a clone",

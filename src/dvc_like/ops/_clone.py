@@ -12,12 +12,12 @@ import difflib
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .. import digest as digests
 from .. import homes
-from ..errors import DvcLikeError, RemoteDenied, RemoteError, RemoteUnavailable, UsageError
+from ..errors import DvcLikeError, RemoteDenied, RemoteError, RemoteUnavailable, UnsafePath, UsageError
 from ..git import Git
 from ..locks import lock
 from ..paths import show
@@ -27,6 +27,8 @@ from ._sources import bare, scheme_of
 TIMEOUT = 3600.0  # seconds that another process may take to bring what we need as well
 _FULL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NAME = re.compile(r"(?!-)[^\x00-\x20~^:?*\[\\]+")  # what may be the name of a ref
+_COUNT = "GIT_CONFIG_COUNT"  # settings that Git takes from the environment
+_SCHEMES = ("https", "http", "ssh", "git+ssh", "ssh+git", "git")
 _ALL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _PART = ("--depth=1", "--filter=blob:none")
 _QUIET = ("fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--recurse-submodules=no")
@@ -75,13 +77,7 @@ class Clone(Git):
         if rev is not None and _FULL.fullmatch(rev) and self._has(rev):
             return rev  # needs no network
         with self.locked() as held:
-            try:
-                self._prepare(held)
-                return self._bring(rev, held)
-            except _Damaged:  # it can all be had again
-                shutil.rmtree(self.git_dir, ignore_errors=True)
-                self._prepare(held)
-                return self._bring(rev, held)
+            return self._prepared(held, lambda: self._bring(rev, held))
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[int]:
@@ -96,7 +92,21 @@ class Clone(Git):
 
     # ---------------------------------------------------------------- under the lock
 
-    def _prepare(self, held: int, *, sha256: bool = False) -> None:
+    def _prepared(self, held: int, work: Callable[[], str]) -> str:
+        """Do some work in the repository; it is made anew where it is damaged, or names its objects otherwise."""
+        sha256 = False
+        for last in (False, False, True):
+            self._prepare(held, sha256=sha256)
+            try:
+                return work()
+            except (_Damaged, _Mismatch) as error:
+                if last:
+                    raise
+                sha256 = sha256 or isinstance(error, _Mismatch)
+                shutil.rmtree(self.git_dir, ignore_errors=True)  # it can all be had again
+        raise AssertionError("the last attempt returns or raises")
+
+    def _prepare(self, held: int, *, sha256: bool) -> None:
         """Make the repository, or sweep what a process that died left in it: nobody else writes to it now."""
         if not os.path.exists(os.path.join(self.git_dir, "HEAD")):
             shutil.rmtree(self.git_dir, ignore_errors=True)
@@ -118,10 +128,6 @@ class Clone(Git):
             return name
         if _NAME.fullmatch(name):
             ref = f"refs/at/{digests.of_bytes('sha256', name.encode()).partition(':')[2]}"
-            with contextlib.suppress(_Mismatch):
-                return self._bring_ref(name, ref, held)
-            shutil.rmtree(self.git_dir)
-            self._prepare(held, sha256=True)
             return self._bring_ref(name, ref, held)
         return self._bring_history(name, held)
 
@@ -141,10 +147,13 @@ class Clone(Git):
         """
         history = Clone(os.path.join(self.top, "history"), self.url, self._progress)
         os.makedirs(history.top, exist_ok=True)
-        history._prepare(held)
-        history._fetch(("--filter=tree:0", "--prune"), _ALL, held)
+
+        def find() -> str:
+            history._fetch(("--filter=tree:0", "--prune"), _ALL, held)
+            return history.resolve(rev)
+
         try:
-            commit = history.resolve(rev)
+            commit = history._prepared(held, find)
         except UsageError:
             raise self._unknown(rev, held) from None
         if not self._has(commit):
@@ -206,8 +215,9 @@ class Clone(Git):
         }
         if named:  # objects by name: what we have says nothing about them
             settings["fetch.negotiationAlgorithm"] = "noop"
-        count = int(os.environ.get("GIT_CONFIG_COUNT") or 0) if os.environ.get("GIT_CONFIG_COUNT", "0").isdigit() else 0
-        more = {"GIT_CONFIG_COUNT": str(count + len(settings))}
+        given = os.environ.get(_COUNT, "")
+        count = int(given) if given.isdigit() else 0
+        more = {_COUNT: str(count + len(settings))}
         for at, (key, value) in enumerate(settings.items(), count):
             more |= {f"GIT_CONFIG_KEY_{at}": key, f"GIT_CONFIG_VALUE_{at}": value}
         more["GIT_TERMINAL_PROMPT"] = os.environ.get("GIT_TERMINAL_PROMPT", "0")
@@ -274,6 +284,14 @@ class _Mismatch(RemoteError):
 
 
 def clone_of(url: str, progress: Progress) -> Clone:
-    """Return the clone of a URL in the user's cache folder. Contacts nothing, makes nothing."""
+    """Return the clone of a URL in the user's cache folder. Contacts nothing, makes nothing.
+
+    Raises `UnsafePath` for a scheme that Git would hand to a program of somebody else's.
+    """
+    if scheme_of(url) not in _SCHEMES:
+        raise UnsafePath(
+            f"{show(bare(url))} is no repository: Git itself does not speak {scheme_of(url)}://",
+            hint="Give an https or ssh address, or the folder of a clone.",
+        )
     name = digests.of_bytes("sha256", bare(url).encode()).partition(":")[2][:32]
     return Clone(os.path.join(homes.cache(), "repos", name), url, progress)

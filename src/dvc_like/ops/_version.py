@@ -11,7 +11,7 @@ import os
 import posixpath
 import threading
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .. import git as gits
 from .. import paths
@@ -22,6 +22,7 @@ from ..progress import SILENT, Progress
 from ..project import Project
 from ._objects import Listings, Objects
 from ._sides import Item, Past, inside
+from ._sources import KEY
 from ._tracked import Target, enclosing, targets_at, walk
 from ._trees import root_entry
 
@@ -31,7 +32,8 @@ _MAX_LINKS = 40  # in a row, as the kernel has it
 class Listed(NamedTuple):
     """One name. `kind` is ``f`` file, ``x`` executable file, ``l`` link or ``d`` folder; `size` and `files` are of all
     below. `tracked` is ``dvc-like``, ``git``, or empty for a folder that both, or several targets, lie in; `digest` is
-    empty where Git has the bytes. `remote` is the one that the target names, empty for the default one.
+    empty where Git has the bytes. `source` is that of an import, as its meta file has it; `remote` is the one that the
+    target names, empty for the default one.
     """
 
     path: RelPath
@@ -40,6 +42,7 @@ class Listed(NamedTuple):
     files: int
     tracked: str
     digest: str = ""
+    source: dict[str, Any] | None = None
     remote: str = ""
 
 
@@ -266,6 +269,8 @@ class Version:
 
 
 def _listed(item: Item, target: Target) -> Listed:
-    entry = item.entry
+    """Return an item as it is listed; the target that it is, or lies in, knows whether it was imported."""
+    entry, path, source = item.entry, item.path, dict(target.meta.extra).get(KEY)
     value = "" if entry.kind == LINK else entry.value
-    return Listed(item.path, entry.kind, entry.size, entry.files, "dvc-like", value, target.meta.remote or "")
+    where = source if isinstance(source, dict) and path == target.path else None
+    return Listed(path, entry.kind, entry.size, entry.files, "dvc-like", value, where, target.meta.remote or "")

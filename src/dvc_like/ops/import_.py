@@ -112,7 +112,8 @@ def destination(session: Session, name: str, out: str | os.PathLike[str] | None,
 def place_import(session: Session, target: Target, verb: str) -> None:
     """Write the pointer to an import whose objects are in the cache, then its data."""
     failures: list[DvcLikeError] = []
-    with recorded(session, verb, [target.path]):
+    with recorded(session, verb) as recorder:
+        recorder.keep([target.path])
         write_pointer(session, target, encode(target.meta))
         done = checkout_in(session, [Wanted(target, target.path)], failures)
     if done.missing:
