@@ -242,7 +242,7 @@ class Builder:
         if digest.algorithm == self._writer.algorithm or not self._cache.is_sound(digest):
             return None
         try:
-            present = same_content(self._cache, folder, name, join(path, name), old)
+            present = same_content(self._session, folder, name, join(path, name), old)
         except OSError:
             return None  # `_store` says what ails it
         if present is None:

@@ -96,8 +96,8 @@ def status(
 ) -> list[TargetStatus]:
     """Compare targets (default: all) of the workspace with their meta files, with `cloud` (or a `remote`) also there.
 
-    `glob` and `profile` are as in `Selection`; what a profile leaves out and is not here is no difference. Of artifacts
-    (see `_artifacts`) those follow that a remote that was asked lacks, unless targets or a profile are named.
+    `glob` and `profile` are as in `Selection`; what a profile leaves out and is not here is no difference. Where
+    neither targets nor a profile are named, artifacts that the remote lacks follow.
 
     What cannot be read is added to `failures`; when that is None it is raised once all has been looked at.
     """
