@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -63,7 +64,9 @@ class Killer:
     def run(self, place: Place, words: tuple[str, ...], *, kill: bool = True) -> int:
         """Run a command; return its exit code, negative when it was killed."""
         begin = time.monotonic()
-        child = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # threads of pytest-xdist: the child needs none of them
+            child = os.fork()
         if not child:
             self._be(place, words)
         if kill:

@@ -16,7 +16,7 @@ from random import Random
 from typing import NamedTuple
 from unittest import mock
 
-from tests.cli.place import Place, objects_in, temps_in, tree_lines
+from tests.cli.place import Place, key_of, objects_in, temps_in, tree_lines
 from tests.cli.stores import contents_of, dangling, unsound
 from tests.conftest import Node
 
@@ -107,10 +107,13 @@ def harm(world: World, before: Image, after: Image) -> list[str]:
         allowed = [image.files.get(name) for image in (before, after)]
         if files.get(name) not in allowed:
             found.append(f"the user's file {name} is {str(files.get(name))[:40]}")
-    moved = [one for one in before.files if one not in files]
-    if moved and any(before.files[one] not in files.values() and one in after.files for one in moved):
-        found.append(f"gone from the workspace: {moved}")
     safe = {**store, **trash, **cache}
+    for name in before.files.keys() - files.keys():
+        node = before.files[name]
+        if name in after.files:
+            found.append(f"gone from the workspace: {name}")
+        elif node[0] == "file" and node not in files.values() and key_of(bytes(node[2])) not in safe:
+            found.append(f"gone for good: {name}")
     kept = after.cache | after.trash | after.store
     found += [f"lost: {key}" for key in (before.cache | before.trash | before.store) & kept - safe.keys()]
     for name, data in world.pointers().items():

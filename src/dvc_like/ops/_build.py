@@ -22,6 +22,7 @@ from ..meta.tree import EXECUTABLE, FILE, FOLDER, LINK, Entry, encode, link_stay
 from ..paths import RelPath, is_below, join, show, typed
 from ..progress import Task
 from ..workspace.index import MIXED, Present, Row, make_row
+from ..workspace.leftovers import sweep
 from ..workspace.scan import Folder, changing, file_kind, refuse_special, trusted_signature
 from ._guard import Guard
 from ._look import same_content
@@ -316,12 +317,16 @@ class Builder:
 
     def relink(self) -> None:
         """Once the objects are on disk: link workspace files to them where that is configured."""
+        swept = set()
         for path, name, digest, seen in self._fresh:
             row_path = path if path in self._rows and name in self._rows[path].names else join(path, name)
             row = self._rows.get(row_path)
             if row is None or row.kinds[row.names.index(name)] == EXECUTABLE:
                 continue
             with self._session.root.descend(path) as folder:
+                if path not in swept:
+                    swept.add(path)
+                    sweep(folder)  # a link that a process which died could not give its name
                 put = self._guard.put(folder, path, seen, expected=True)
                 try:
                     placed = self._placer.place(folder, name, digest, executable=False, replace=True, put=put)

@@ -191,9 +191,11 @@ def _needed_elsewhere(session: Session, wanted: list[Wanted]) -> set[Digest]:
     others: list[Wanted] = []
     found: set[Digest] = set()
     for top in workspaces(project):
-        if not os.path.isdir(top):
+        try:
+            root = Dir.open_root(top)
+        except (FileNotFoundError, NotADirectoryError):
             continue
-        with Dir.open_root(top) as root:
+        with root:
             for target in walk(root):
                 wishes = asked.get(target.path, []) if os.path.realpath(top) == os.path.realpath(project.root) else []
                 if not wishes or target.meta.file_count > 20 * UNFOLD_FREELY:

@@ -165,9 +165,12 @@ def _roots(session: Session, selection: Selection) -> list[Wanted]:
                 hint="Mount it, or run `git worktree prune` if it is gone for good.",
             )
     for folder in workspaces(project):
-        if os.path.isdir(folder):
-            with Dir.open_root(folder) as root:
-                wanted += [Wanted(target, target.path) for target in walk(root, failures=failures)]
+        try:
+            root = Dir.open_root(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # a worktree without the project; anything else must not look like one
+        with root:
+            wanted += [Wanted(target, target.path) for target in walk(root, failures=failures)]
     wanted += artifacts(project, failures)
     if failures:
         first = gathered(failures)
