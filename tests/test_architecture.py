@@ -41,13 +41,14 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "config_keys": LEAVES,  # which settings there are
     "config": LEAVES | {"gitconfig", "config_keys"},
     "git": LEAVES,
+    "git_log": LEAVES | {"git"},  # what Git recorded
     "workspace": LEAVES,
     "meta": LEAVES,
     "cache": LEAVES,
     "remote": LEAVES,
     "project": LEAVES | {"config", "git", *NOUNS},
-    "ops": LEAVES | {"project", "config", "git", *NOUNS},
-    "integrations": LEAVES | {"ops", "project", "config", "git", *NOUNS},  # loaded by entry points alone
+    "ops": LEAVES | {"project", "config", "git", "git_log", *NOUNS},
+    "integrations": LEAVES | {"ops", "project", "config", "git", "git_log", *NOUNS},  # loaded by entry points alone
     "cli": frozenset({"ops", "project", "config", "progress", "errors", "paths", "_version"}),
     "testing": frozenset({"remote", "errors"}),
 }

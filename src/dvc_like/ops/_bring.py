@@ -13,8 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from .. import digest as digests
-from .. import git as gits
-from .. import paths
+from .. import git_log, paths
 from ..cache.writer import Writer
 from ..errors import DataMissing, DvcLikeError, UnsafePath, UsageError, gathered
 from ..fsutil import Dir
@@ -172,12 +171,12 @@ def _check_remotes(there: There, wanted: Iterable[Wanted], asked: str | None) ->
 # ------------------------------------------------------------------------------ what Git tracks
 
 
-def _git_files(there: There) -> list[gits.File]:
+def _git_files(there: There) -> list[git_log.File]:
     git = there.project.git
-    return list(gits.listing(git, there.commit, "")) if git is not None else []
+    return list(git_log.listing(git, there.commit, "")) if git is not None else []
 
 
-def _gather(session: Session, there: There, path: RelPath, targets: list[Target], files: list[gits.File]) -> Entry:
+def _gather(session: Session, there: There, path: RelPath, targets: list[Target], files: list[git_log.File]) -> Entry:
     """Make one entry of what Git tracks at or below a path, and of the targets below it."""
     marks = {one.meta_path for one in targets} | {join(parent(one.path), IGNORE) for one in targets}
     wanted = [one for one in files if one.path not in marks and PROJECT_FOLDER not in one.path.split("/")]

@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 
-from .. import git as gits
+from .. import git_log
 from ..digest import Digest, file_ident
 from ..errors import DataMissing, DvcLikeError, UsageError
 from ..fsutil import READ_USER, signature
@@ -96,7 +96,7 @@ class Reader(Version):
         git = self._git
         assert git is not None
         if self.commit is not None:
-            blobs = [(file.object, file.path) for file in gits.listing(git, self.commit, one.path)]
+            blobs = [(file.object, file.path) for file in git_log.listing(git, self.commit, one.path)]
             ((_, data),) = git.contents(blobs)  # of a repository elsewhere it is brought now
             return HeldFile(Shared(io.BytesIO(data)), len(data))
         opened = self._open_here(one.path)

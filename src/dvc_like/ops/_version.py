@@ -13,8 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from .. import git as gits
-from .. import paths
+from .. import git_log, paths
 from ..errors import DataMissing, DvcLikeError, UsageError, gathered
 from ..meta.tree import FOLDER, LINK
 from ..paths import RelPath, is_below, parent, show
@@ -168,10 +167,10 @@ class Version:
         failures += self._failures
         yield from (target for target in known.values() if target is not None and is_below(target.path, path))
 
-    def _git_files(self, path: RelPath) -> Iterator[gits.File]:
+    def _git_files(self, path: RelPath) -> Iterator[git_log.File]:
         if self._git is None:
             return
-        for file in gits.listing(self._git, self.commit, path):
+        for file in git_log.listing(self._git, self.commit, path):
             if self.commit is None:
                 with contextlib.suppress(OSError):  # Git tracks it, and it was deleted
                     file = file._replace(size=os.lstat(os.path.join(self.project.root, file.path)).st_size)
@@ -241,7 +240,7 @@ class Version:
     def _outside(
         self,
         targets: list[Target],
-        files: Iterable[gits.File],
+        files: Iterable[git_log.File],
         top: RelPath,
         failures: list[DvcLikeError],
         *,

@@ -10,7 +10,8 @@ import os
 from typing import NamedTuple
 
 from ..errors import DataMissing, DvcLikeError, UsageError, gathered
-from ..git import Commit, Git, history
+from ..git import Git
+from ..git_log import Commit, history
 from ..meta.file import SUFFIX, parse
 from ..meta.tree import Entry
 from ..paths import RelPath, is_below, parent, show, typed

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from ..digest import Digest, tree_ident
 from ..errors import DataMissing, DvcLikeError, ProjectError, UsageError, gathered
-from ..git import Git, commits_of
+from ..git import Git
+from ..git_log import commits_of
 from ..meta.file import SUFFIX
 from ..meta.tree import FOLDER, LINK, Entry
 from ..paths import RelPath, is_below, join, show

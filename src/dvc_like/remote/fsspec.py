@@ -35,9 +35,8 @@ _PASSWORD = re.compile(r"^([^:/@]*):(?!\d*(?:/|$)).*@")
 class Kind(NamedTuple):
     """What a kind of file system is like.
 
-    `package`: what to install for it. `flat`: keys instead of folders: an object appears whole, and one call lists
-    all below a prefix. `steady`: an open file stays what it was when another one gets its name. `token`: what of its
-    information changes whenever an object is written.
+    `package`: what to install. `flat`: keys, no folders: an object appears whole, one call lists all below a prefix.
+    `steady`: an open file stays what it was when another gets its name. `token`: what changes with every writing.
     """
 
     label: str
@@ -398,5 +397,4 @@ def _age(files: Any, path: str) -> float:
         written = files.modified(path)
     except (NotImplementedError, *ABSENT):
         return 0.0
-    now = datetime.datetime.now(written.tzinfo)
-    return float((now - written).total_seconds())
+    return float((datetime.datetime.now(written.tzinfo) - written).total_seconds())
