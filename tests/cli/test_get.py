@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
@@ -20,7 +21,7 @@ from tests.servers.githttp import GitHttp, serving
 
 import dvc_like
 from dvc_like.config import edit
-from dvc_like.errors import CorruptData, DataMissing, RemoteError, UsageError, WouldOverwrite
+from dvc_like.errors import CorruptData, DataMissing, RemoteError, UnsafePath, UsageError, WouldOverwrite
 
 
 @pytest.fixture
@@ -159,14 +160,25 @@ def test_the_project_here_is_the_default(origin: Origin, monkeypatch: pytest.Mon
     assert (tmp_path / "old").read_text() == "model 1"
 
 
-def test_a_git_repository_without_a_project(tmp_path: Path, git: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    repo = tmp_path / "plain"
+def test_a_pointer_of_git_lfs_is_not_taken_for_the_file(origin: Origin, cli: InProcess) -> None:
+    origin.write({"code/big.bin": f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 5\n"})
+    origin.save()
+    for path in ("code", "code/big.bin"):
+        assert "LFS" in cli("get", origin.url, path, code=2).err
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_git_repository_without_a_project(place: Place, tmp_path: Path, cli: InProcess, inside: bool) -> None:
+    repo = (place.root if inside else tmp_path) / "plain"  # of a project around it nothing is meant
     subprocess.run(["git", "init", "-q", str(repo)], check=True)
     (repo / "x").write_text("1")
     subprocess.run(["git", "-C", str(repo), "add", "x"], check=True)
     subprocess.run(["git", "-C", str(repo), "commit", "-q", "-m", "1"], check=True)
-    monkeypatch.chdir(tmp_path)
-    dvc_like.get("x", repo=repo, rev="HEAD")
+    (repo / "sub").mkdir()
+    os.chdir(tmp_path)
+    cli("get", repo, "x", "--rev", "HEAD")
+    cli("get", repo / "sub", "y", code=2)
     assert (tmp_path / "x").read_text() == "1"
 
 
@@ -220,6 +232,19 @@ def test_nothing_is_written_through_a_link(origin: Origin, tmp_path: Path) -> No
     dvc_like.get("data", repo=origin.url, force=True)
     assert list((tmp_path / "elsewhere").iterdir()) == []
     assert tree_of("data") == origin.data("data")
+
+
+def test_a_folder_that_somebody_put_in_the_way_is_not_written_to(origin: Origin, tmp_path: Path) -> None:
+    origin.server.cut = 0
+    with pytest.raises(RemoteError):
+        dvc_like.get("model.bin", repo=origin.url)
+    origin.server.cut = None
+    (tmp_path / "theirs").mkdir()
+    aside = f".dvc-like-tmp-get-{hashlib.sha256(b'model.bin').hexdigest()[:16]}"
+    Path(aside).symlink_to(tmp_path / "theirs")
+    with pytest.raises(UnsafePath, match="get-"):
+        dvc_like.get("model.bin", repo=origin.url)
+    assert list((tmp_path / "theirs").iterdir()) == []
 
 
 # ------------------------------------------------------------------------------ what is not there

@@ -103,6 +103,8 @@ def test_undo_takes_an_import_back(origin: Origin, place: Place) -> None:
 
 def test_the_same_import_again_changes_nothing_and_is_no_step_of_undo(origin: Origin, place: Place) -> None:
     bring(place, origin, "data")
+    meta = place / "data.meta"
+    meta.write_text(meta.read_text().replace("source:", "remote: storage\nsource:") + "# ours\ndesc: text\n")
     before = tree_of(place.root, skip=(".git", "tmp"))
     bring(place, origin, "data")
     assert tree_of(place.root, skip=(".git", "tmp")) == before
@@ -123,6 +125,16 @@ def test_what_is_there_is_never_replaced(origin: Origin, place: Place, cli: InPr
     assert tree_of(place.root, skip=(".git", ".dvc-like")) == before
 
 
+def test_git_is_told_where_that_is_wanted(origin: Origin, place: Place, cli: InProcess) -> None:
+    place.config(core_autostage="true")
+    assert "git add" not in cli("import", origin.url, "model.bin").out
+    assert {"model.bin.meta", ".gitignore"} <= set(place.git("diff", "--cached", "--name-only").split())
+    place.save()
+    origin.change({"model.bin": "model 2"})
+    cli("update")
+    assert place.git("diff", "--cached", "--name-only").split() == ["model.bin.meta"]
+
+
 def test_an_import_outside_a_project_names_the_way(origin: Origin, cli: InProcess, tmp_path: Path) -> None:
     (tmp_path / "nowhere").mkdir()
     assert "dvc-like init" in cli("import", origin.url, "data", cwd=tmp_path / "nowhere", code=3).err
@@ -140,7 +152,10 @@ def test_a_folder_on_this_machine_is_kept_relative_and_allowed(origin: Origin, p
 
 
 def test_a_password_is_kept_in_the_local_configuration_alone(origin: Origin, place: Place, cli: InProcess) -> None:
+    origin.server.login = "ann:s3cret"
     url = origin.server.url("origin/.git", "ann:s3cret")
+    for user in ("", "ann:wrong"):
+        assert "wrong" not in cli("import", origin.server.url("origin/.git", user), "model.bin", code=6).err
     out = cli("import", url, "model.bin", "--json").out
     place.save()
     assert "s3cret" not in out + place.git("grep", "-h", "", "HEAD")
@@ -433,8 +448,11 @@ def test_a_meta_file_there_that_cannot_be_read_stops_only_its_own(origin: Origin
     (origin / "model.bin.meta").write_text("hash: ../../etc/passwd\n")
     origin.save()
     bring(place, origin, "data")
-    with pytest.raises((BadMeta, UsageError)):
+    bring(place, origin, "code")
+    with pytest.raises(BadMeta, match=r"model\.bin\.meta"):
         bring(place, origin, "model.bin")
+    with pytest.raises(UsageError, match=r"modle\.bin"):
+        bring(place, origin, "modle.bin")
 
 
 def test_no_hook_and_no_setting_of_the_other_side_is_run(origin: Origin, place: Place, tmp_path: Path) -> None:

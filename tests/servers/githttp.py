@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import subprocess
@@ -14,8 +15,8 @@ from pathlib import Path
 class GitHttp:
     """The repositories below a folder, each at `url(name)`.
 
-    `sent` counts the bytes of all answers. `deny` answers 401 to everybody, `cut` breaks an answer off after so many
-    bytes, `hold` keeps a request waiting until it is set.
+    `sent` counts the bytes of all answers. `deny` answers 401 to everybody, `login` (``user:password``) to all others,
+    `cut` breaks an answer off after so many bytes, `hold` keeps a request waiting until it is set.
     """
 
     def __init__(self, root: Path) -> None:
@@ -23,6 +24,7 @@ class GitHttp:
         self.sent = 0
         self.requests = 0
         self.deny = False
+        self.login = ""
         self.cut: int | None = None
         self.arrived = threading.Event()
         self.hold = threading.Event()
@@ -58,7 +60,8 @@ def _handler(server: GitHttp) -> type[BaseHTTPRequestHandler]:
             if query == "":
                 server.arrived.set()
                 server.hold.wait()
-            if server.deny:
+            known = f"Basic {base64.b64encode(server.login.encode()).decode()}"
+            if server.deny or (server.login and self.headers.get("Authorization") != known):
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", 'Basic realm="git"')
                 self.send_header("Content-Length", "0")

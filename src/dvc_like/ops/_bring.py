@@ -8,7 +8,6 @@ not there. Everything becomes an entry of a tree, whose objects are verified and
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -34,6 +33,7 @@ from ._transfer import as_error
 from ._trees import root_entry
 from .fetch import Fetched, fetch_in
 
+_LFS = b"version https://git-lfs.github.com/spec/"
 _NEAR = "its-cache"  # what that project's own cache is called as a remote
 
 
@@ -71,8 +71,7 @@ def bring(
     Raises `UsageError` when nothing is there, `DataMissing` when its bytes are nowhere, `UnsafePath` for what must not
     be written.
     """
-    failures: list[DvcLikeError] = []
-    targets = _targets(there, failures)
+    targets, unreadable, failures = _targets(there)
     path = RelPath(there.path.removesuffix(SUFFIX)) if there.path.removesuffix(SUFFIX) in targets else there.path
     holder = next((one for one in targets.values() if is_below(path, one.path)), None)
     if holder is not None and (holder.path == path or holder.meta.is_folder):
@@ -86,23 +85,27 @@ def bring(
         return found.entry
     below = [one for one in targets.values() if is_below(one.path, path)]
     files = [one for one in _git_files(there) if is_below(one.path, path)]
-    if not (below or files):
-        raise gathered(failures) if failures else _nothing(there, targets)
-    if failures and below:
+    if any(is_below(one, path) or is_below(path, one) for one in unreadable):
         raise gathered(failures)
+    if not (below or files):
+        raise _nothing(there, targets)
     if data:
         _fetch(session, there, [Wanted(one, one.path) for one in below], remote, jobs)
     return _gather(session, there, path, below, files)
 
 
-def _targets(there: There, failures: list[DvcLikeError]) -> dict[RelPath, Target]:
+def _targets(there: There) -> tuple[dict[RelPath, Target], list[RelPath], list[DvcLikeError]]:
+    """Return the targets, and where meta files cannot be read (the root: who knows), and why."""
+    failures: list[DvcLikeError] = []
     if there.commit is not None:
-        known = targets_at(there.project, there.commit, failures).values()
-        found = [one for one in known if one is not None]
+        known = targets_at(there.project, there.commit, failures)
+        found = [one for one in known.values() if one is not None]
+        unreadable = [path for path, one in known.items() if one is None]
     else:
         with Dir.open_root(there.project.root) as root:
             found = list(walk(root, failures=failures))
-    return {one.path: one for one in found}
+        unreadable = [RelPath("")] if failures else []
+    return {one.path: one for one in found}, unreadable, failures
 
 
 # ------------------------------------------------------------------------------ bytes
@@ -209,6 +212,11 @@ def _gather(session: Session, there: There, path: RelPath, targets: list[Target]
 def _entry(writer: Writer, there: There, top: RelPath, file: RelPath, kind: str, data: bytes) -> Entry:
     name = file.rpartition("/")[2]
     if kind != LINK:
+        if data.startswith(_LFS) and len(data) < 1024:
+            raise UsageError(
+                f"{show(file)} of {there.name} lies in Git LFS: Git has a pointer to it, and no bytes",
+                hint="Clone that repository with `git lfs`; `dvc-like` takes over what it tracks itself.",
+            )
         digest = digests.of_bytes(writer.algorithm, data)
         writer.put_bytes(data, digest)
         return Entry(name, kind or FILE, len(data), digest)
@@ -247,6 +255,8 @@ def _not_in_dataset(session: Session, there: There, wanted: Wanted) -> UsageErro
 
 
 def _unknown(there: There, known: list[str]) -> UsageError:
+    import difflib  # only where something is misspelt
+
     near = difflib.get_close_matches(there.path, known, 5, 0.6) or sorted(known)[:5]
     hint = f"It has, for instance: {', '.join(map(show, near))}." if near else "Nothing is tracked there."
     return UsageError(f"{there.at} has no {show(there.path)}", hint=hint)

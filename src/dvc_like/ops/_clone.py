@@ -8,7 +8,6 @@ Git is told which protocols it may speak. Who works with the folder holds its ke
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import re
 import shutil
@@ -176,6 +175,8 @@ class Clone(Git):
         return ("--unshallow",) if self.is_shallow() else ()
 
     def _unknown(self, rev: str, held: int) -> DvcLikeError:
+        import difflib  # only where something is misspelt
+
         shown = show(bare(self.url))
         names: list[str] = []
         with contextlib.suppress(DvcLikeError):

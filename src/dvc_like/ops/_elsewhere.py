@@ -79,16 +79,20 @@ def _here(folder: str, path: str, place: str, rev: str | None, *, workspace: boo
         raise UsageError(f"there is no folder {show(folder)}", hint="Give a URL, or the folder of a repository.")
     inner = folder
     for part in path.split("/"):  # a project in it may begin on the way to the path
-        if os.path.isdir(os.path.join(inner, part)):
-            inner = os.path.join(inner, part)
+        if not os.path.isdir(os.path.join(inner, part)):
+            break
+        inner = os.path.join(inner, part)
+    git = Git.find(folder)
     try:
         project = Project.find(inner)
+        if git is not None and not is_below(os.path.realpath(project.root), git.top):
+            raise NoProject("")  # one that the whole repository lies in
     except NoProject:
-        if Git.find(folder) is None:
+        if git is None:
             raise UsageError(
                 f"{show(place)} is neither a dvc-like project nor a Git repository", hint="Check the spelling."
             ) from None
-        project = Project(folder, Config({}), Git.find(folder))
+        project = Project(git.top, Config({}), Git.find(git.top))
     if workspace and rev is None:
         return project, None
     if project.git is None:

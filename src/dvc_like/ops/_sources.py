@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from typing import Any, NamedTuple
-from urllib.parse import unquote
 
 from .. import paths
 from ..config import edit
@@ -226,9 +225,15 @@ def kept(project: Project, place: str) -> str:
     return os.path.relpath(os.path.abspath(place), project.root).replace(os.sep, "/")
 
 
+def _unquote(text: str) -> str:
+    from urllib.parse import unquote  # `add` needs none of it, and would wait for it
+
+    return unquote(text)
+
+
 def folder_of(project: Project | None, place: str) -> str:
     """Return the absolute path of a place on this machine; a relative one is seen from the project's root."""
-    path = unquote(place.partition("://")[2].removeprefix("localhost")) if scheme_of(place) == "file" else place
+    path = _unquote(place.partition("://")[2].removeprefix("localhost")) if scheme_of(place) == "file" else place
     start = project.root if project is not None else os.getcwd()
     return os.path.normpath(os.path.join(start, os.path.expanduser(path)))
 
@@ -237,7 +242,7 @@ def _normal(project: Project, place: str) -> str | None:
     """Return a place in the one form in which prefixes are compared; None where it climbs, and so could be any."""
     if is_local(place):
         return folder_of(project, place).rstrip("/") + "/"
-    if ".." in unquote(unquote(place)).replace("\\", "/").split("/"):
+    if ".." in _unquote(_unquote(place)).replace("\\", "/").split("/"):
         return None
     scheme, mark, rest = place.partition("://")
     host, slash, path = rest.partition("/")

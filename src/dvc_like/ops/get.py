@@ -19,7 +19,7 @@ from .. import paths
 from ..cache.place import Placer
 from ..cache.store import Cache
 from ..digest import Digest, of_bytes
-from ..errors import DataMissing, PartialFailure, RemoteError, UsageError, WouldOverwrite
+from ..errors import DataMissing, PartialFailure, RemoteError, UnsafePath, UsageError, WouldOverwrite
 from ..fsutil import TEMP_PREFIX, Dir, temp_name
 from ..locks import is_same_file, lock
 from ..meta.tree import EXECUTABLE, FOLDER, LINK, Entry
@@ -156,7 +156,14 @@ def _alone(folder: str, progress: Progress) -> Iterator[None]:
         progress.note(f"waiting for another dvc-like ({holder}) that gets the same ...")
 
     while True:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+        try:
+            status = os.lstat(folder)  # in a folder that others write to, somebody may have been here first
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISDIR(status.st_mode) or (hasattr(os, "geteuid") and status.st_uid != os.geteuid()):
+            raise UnsafePath(f"{show(folder)} is not ours; nothing is written there", hint="Remove it.")
         with contextlib.ExitStack() as stack:
             try:
                 fd = stack.enter_context(lock(path, timeout=TIMEOUT, waiting=tell))

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from ..digest import Digest
 from ..errors import DvcLikeError, UsageError, WouldOverwrite, gathered
 from ..fsutil import Dir
-from ..meta.file import SUFFIX, Meta, encode
+from ..meta.file import SUFFIX, Meta
+from ..meta.rewrite import rewrite
 from ..meta.tree import EXECUTABLE, FOLDER, Entry
 from ..paths import RelPath, parent, show
 from ..progress import SILENT, Progress
@@ -23,8 +24,9 @@ from ._bring import There, bring
 from ._elsewhere import elsewhere, name_of, path_in
 from ._journal import recorded, words
 from ._pointer import refuse_place, tell_git
+from ._record import read_pointer
 from ._session import Session, open_session
-from ._sources import RepoSource, Source, allow, is_local, kept, source_of, with_source
+from ._sources import KEY, RepoSource, Source, allow, is_local, kept, source_of, with_source
 from ._tracked import Target, Wanted, enclosing, status_at
 from .checkout import checkout_in, missing_error
 from .get import typed_path
@@ -114,7 +116,11 @@ def place_import(session: Session, target: Target, verb: str) -> None:
     failures: list[DvcLikeError] = []
     with recorded(session, verb) as recorder:
         recorder.keep([target.path])
-        write_pointer(session, target, encode(target.meta))
+        holder = enclosing(session.root, target.path)  # of a run that died: what the user wrote into it stays
+        if holder is not None:
+            target = Target(target.path, target.meta._replace(remote=holder.meta.remote))
+        before = read_pointer(session.root, target.meta_path) or b""
+        write_pointer(session, target, rewrite(target.meta, before, keys=(KEY,)))
         done = checkout_in(session, [Wanted(target, target.path)], failures)
     if done.missing:
         failures.append(missing_error(session, done.missing))
