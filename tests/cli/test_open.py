@@ -319,11 +319,34 @@ def test_a_big_file_that_is_read_in_parts_is_judged_at_its_end(big: Place, store
         assert file.read(100) == BIG[:100]
         with pytest.raises(CorruptData, match="not what their name says"):
             file.read()
+        with pytest.raises(CorruptData, match="not what their name says"):
+            file.read()
+        file.seek(5)
+        with pytest.raises(CorruptData, match="not what their name says"):
+            file.read(1)
     with pytest.raises(CorruptData, match="damaged on remote"):
         opened(big)
     spoil(store, key_of(BIG), BIG[:-1])
     with opened(big, verify=False) as file, pytest.raises(CorruptData, match="shorter"):
         file.read()
+
+
+def test_what_is_fetched_a_second_time_is_not_verified_by_the_first(big: Place, store: Path) -> None:
+    with opened(big, verify=False) as file:
+        file.read()
+        assert file.raw.verified
+        spoil(store, key_of(BIG), b"?" * len(BIG))
+        file.seek(1 << 20)
+        assert file.read(1) == b"?"
+        assert not file.raw.verified
+    spoil(store, key_of(BIG), BIG)
+    with opened(big, verify=False) as file:
+        at = len(file.peek())
+        for place in (0, 5 << 20, at):
+            file.seek(place)
+            assert file.read(at)
+        file.read()
+        assert not file.raw.verified, "what was read in between may have been anything"
 
 
 def test_nothing_is_kept_where_that_is_not_wanted(big: Place) -> None:

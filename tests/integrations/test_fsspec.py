@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.place import Place, digest_of, key_of
+from tests.cli.place import Place, digest_of, key_of, unlock
 from tests.cli.sources import make_origin
 from tests.cli.stores import spoil, take_out
 from tests.servers.githttp import GitHttp
@@ -257,6 +257,17 @@ def test_bytes_that_turn_out_wrong_while_they_are_read(copy: Place, store: Path)
         assert file.read(1 << 20) == BIG[: 1 << 20]
         with pytest.raises(OSError, match="not what their name says"):
             file.read()
+
+
+def test_bytes_that_somebody_changes_while_they_are_read(fs: Any, copy: Place) -> None:
+    fs.cat_file("model")
+    with fs.open("model") as whole, fs.open("model") as part:
+        unlock(copy.cached("MMM"))
+        copy.cached("MMM").write_text("XXX")
+        with pytest.raises(OSError, match="was changed while it was read"):
+            whole.read()
+        with pytest.raises(OSError, match="was changed while it was read"):
+            part.read(1)
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(RemoteDenied, PermissionError), (RemoteUnavailable, ConnectionError)])
