@@ -9,6 +9,7 @@ import pickle
 import shutil
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import dvc_like
 from dvc_like.cache.writer import Writer
 from dvc_like.digest import parse as parse_digest
 from dvc_like.errors import BadMeta, ConfigError, CorruptData, DataMissing, NoProject, UsageError
+from dvc_like.ops import _objects
 from dvc_like.ops._by_digest import object_reader
 from dvc_like.ops._reader import Reader, open_reader
 from dvc_like.paths import RelPath
@@ -180,6 +182,16 @@ def test_listings_come_from_the_remote_too(copy: Place) -> None:
     assert set(found) == {
         f"sets/data/{name}" for name in ("a", "empty", "link", "run", "sub/back", "sub/b", "sub/deep/c")
     }
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_listings_that_memory_does_not_hold(copy: Place, monkeypatch: pytest.MonkeyPatch, keep: bool) -> None:
+    monkeypatch.setattr(_objects, "_MEMORY", 0)
+    with open_reader(copy.root, keep=keep) as reader, ThreadPoolExecutor(4) as pool:
+        whole = reader.listing(RelPath("sets"), recursive=True)
+        assert {"sets/data/sub/deep/c", "sets/data/run"} <= {one.path for one in whole}
+        for found in pool.map(lambda _: reader.listing(RelPath("sets"), recursive=True), range(8)):
+            assert found == whole
 
 
 def test_from_the_workspace_while_it_is_unchanged(full: Place) -> None:

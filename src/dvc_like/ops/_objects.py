@@ -53,6 +53,7 @@ class Objects:
         self._last: tuple[str, Shared | None] = "", None
         weakref.finalize(self, self._stack.close)  # a reader that is shared is closed by nobody
         self._trees: dict[Digest, bytes] = {}
+        self._size = 0  # of them
 
     def close(self) -> None:
         """Give back what is open; files that are being read stay readable where they lie on this machine."""
@@ -83,25 +84,27 @@ class Objects:
 
     def tree(self, digest: Digest, remote: str) -> bytes | None:
         """Return the bytes of a tree, verified; None when it is nowhere. Raises what the remote raises."""
-        self.load_trees([digest], remote)
-        return self._trees.get(digest)
+        data = self._trees.get(digest)
+        if data is None:
+            data = self.cache.read_tree(digest)
+            if data is None:
+                return self._load([digest], remote).get(digest)
+            self._remember({digest: data})
+        return data
 
     def load_trees(self, wanted: Iterable[Digest], remote: str) -> None:
-        """Remember trees, so that those of one level cost few requests; what cannot be had is left out."""
-        missing = []
-        for digest in wanted:
-            if digest not in self._trees:
-                data = self.cache.read_tree(digest)
-                missing += [digest] if data is None else []
-                self._remember({digest: data} if data is not None else {})
-        if not missing:
-            return
+        """Bring trees, so that those of one level cost few requests; what cannot be had is left out."""
+        missing = [digest for digest in wanted if digest not in self._trees and not self.cache.has_tree(digest)]
+        if missing:
+            self._load(missing, remote)
+
+    def _load(self, missing: list[Digest], remote: str) -> dict[Digest, bytes]:
         try:
             found = self.ask(
                 remote, lambda store: read_trees(self.cache, store, missing), lambda found: len(found) < len(missing)
             )
         except ConfigError:
-            return  # no remote: whoever needs them says so
+            return {}  # no remote: whoever needs them says so
         sound = {digest: data for digest, data in found.items() if isinstance(data, bytes)}
         self._remember(sound)
         with contextlib.ExitStack() as stack:
@@ -112,11 +115,13 @@ class Objects:
         for error in found.values():
             if not isinstance(error, bytes):
                 raise error
+        return sound
 
     def _remember(self, trees: dict[Digest, bytes]) -> None:
         with self.mutex:
-            if sum(map(len, self._trees.values())) > _MEMORY:
-                self._trees = {}
+            if self._size > _MEMORY:
+                self._trees, self._size = {}, 0
+            self._size += sum(len(data) for digest, data in trees.items() if digest not in self._trees)
             self._trees.update(trees)
 
     # ---------------------------------------------------------------- files
