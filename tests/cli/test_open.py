@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import pickle
 import shutil
@@ -257,6 +258,28 @@ def test_what_was_pushed_meanwhile_is_found(copy: Place, pushed: Place, reader: 
     later = reader.find(RelPath("later/x"))
     assert later is not None
     assert reader.read(later) == b"later x"
+
+
+def test_what_is_missing_again_and_again_costs_no_connections(
+    copy: Place, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for pack in (store / "packs").iterdir():
+        unlock(pack)
+        pack.unlink()
+    take_out(store, key_of("mmm"))
+    closed, opened = list[int](), set[LocalBackend]()
+    get, close = LocalBackend.get, LocalBackend.close
+    monkeypatch.setattr(LocalBackend, "get", lambda self, *words, **more: opened.add(self) or get(self, *words, **more))
+    monkeypatch.setattr(LocalBackend, "close", lambda self: closed.append(id(self)) or close(self))
+    with open_reader(copy.root, "v1") as reader:
+        one = reader.find(RelPath("model"))
+        assert one is not None
+        for _ in range(5):
+            with pytest.raises(DataMissing):
+                reader.read(one)
+        gc.collect()
+        assert len(opened) - len(set(closed)) == 1
+    assert {id(backend) for backend in opened} == set(closed)
 
 
 # ------------------------------------------------------------------------------ how much

@@ -26,7 +26,7 @@ from ._closure import Need
 from ._opened import WHOLE_UP_TO, Held, HeldFile, LocalFile, RangedFile, Shared
 from ._remote_trees import read_trees
 from ._session import open_session
-from ._store import Store, open_store, remote_name
+from ._store import Store, connect, remote_name
 from ._transfer import as_error
 from .fetch import Fetched, Fetcher, Into
 
@@ -58,6 +58,8 @@ class Objects:
     def close(self) -> None:
         """Give back what is open; files that are being read stay readable where they lie on this machine."""
         self._stack.close()
+        for store in self._stores.values():
+            store.backend.close()
 
     # ---------------------------------------------------------------- remotes
 
@@ -66,8 +68,8 @@ class Objects:
         with self.mutex:
             store = self._stores.get(name)
             if store is None or store is old:
-                opened = open_store(self._project, name, jobs=None, create=False, progress=self.session.progress)
-                store = self._stack.enter_context(opened)
+                store = connect(self._project, name, jobs=None, create=False, progress=self.session.progress)
+                weakref.finalize(store, store.backend.close)  # when the last one who reads from it is done
                 store.look()
                 self._stores[name] = store
             return store
