@@ -9,10 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import threading
 from collections.abc import Callable
 
 # What passes by itself, or concerns the disk and not the content: such a file is left as it is.
 _PASSING = ("locked", "readonly", "unable to open", "full", "disk i/o")
+
+#: Held by whoever is inside of SQLite: a child that is forked meanwhile would wait for the locks of threads it lacks.
+_inside = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_inside.acquire, after_in_parent=_inside.release, after_in_child=_inside.release)
 
 
 class StateFile:
@@ -25,12 +31,13 @@ class StateFile:
         self._database = self._open()
 
     def _open(self) -> sqlite3.Connection | None:
-        for _ in range(2):
-            try:
-                return self._prepare()
-            except sqlite3.Error as error:
-                if not self._forget(error):
-                    return None
+        with _inside:
+            for _ in range(2):
+                try:
+                    return self._prepare()
+                except sqlite3.Error as error:
+                    if not self._forget(error):
+                        return None
         return None
 
     def _prepare(self) -> sqlite3.Connection:
@@ -65,12 +72,17 @@ class StateFile:
         if self._database is None:
             return []
         try:
-            return self._database.execute(query, values).fetchall()
+            with _inside:
+                return self._database.execute(query, values).fetchall()
         except (sqlite3.Error, OverflowError):
             return []
 
     def write(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Run `work` as one transaction. A damaged file is made anew first; where nothing helps nothing is written."""
+        with _inside:
+            self._write(work)
+
+    def _write(self, work: Callable[[sqlite3.Connection], None]) -> None:
         for _ in range(2):
             if self._database is None:
                 return
@@ -89,6 +101,7 @@ class StateFile:
 
     def close(self) -> None:
         """Give the file back; a second call does nothing."""
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+        with _inside:
+            if self._database is not None:
+                self._database.close()
+                self._database = None

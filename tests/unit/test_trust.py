@@ -213,3 +213,36 @@ def test_where_no_file_can_be_records_last_as_long_as_the_process(tmp_path: Path
         trust.set(digest(1), *record(1))
         trust.save()
         assert trust.get(digest(1)) == record(1)
+
+
+_FORKING = """
+import os, sys, threading, time
+from dvc_like.statefile import StateFile
+
+state = StateFile(sys.argv[1], 1, "CREATE TABLE t (x)")
+begun, asked = threading.Event(), threading.Event()
+
+def work(database):
+    begun.set()
+    asked.wait()
+    time.sleep(0.2)  # only so that a fork that does not wait is sure to come too early
+    database.execute("INSERT INTO t VALUES (1)")
+
+thread = threading.Thread(target=state.write, args=(work,))
+thread.start()
+begun.wait()
+os.register_at_fork(before=asked.set)
+child = os.fork()
+if not child:
+    os._exit(0 if StateFile(sys.argv[1], 1, "").read("SELECT x FROM t") == [(1,)] else 1)
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked there")
+def test_no_process_is_forked_while_a_thread_is_inside(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _FORKING, str(tmp_path / "state")], check=False, timeout=60
+    )
+    assert done.returncode == 0

@@ -51,7 +51,7 @@ class Objects:
         self._keep = keep
         self._stores: dict[str, Store] = {}
         self._last: tuple[str, Shared | None] = "", None
-        weakref.finalize(self, self._stack.close)  # a reader that is shared is closed by nobody
+        _when_gone(self, self._stack.close)  # a reader that is shared is closed by nobody
         self._trees: dict[Digest, bytes] = {}
         self._size = 0  # of them
 
@@ -69,7 +69,7 @@ class Objects:
             store = self._stores.get(name)
             if store is None or store is old:
                 store = connect(self._project, name, jobs=None, create=False, progress=self.session.progress)
-                weakref.finalize(store, store.backend.close)  # when the last one who reads from it is done
+                _when_gone(store, store.backend.close)  # when the last one who reads from it is done
                 store.look()
                 self._stores[name] = store
             return store
@@ -208,6 +208,12 @@ class Objects:
             return stack.enter_context(self.session.writer())
         except (OSError, LockHeld):
             return Held()
+
+
+def _when_gone(one: object, close: Callable[[], None]) -> None:
+    """Call `close` once nothing refers to an object, or Python ends; not in a child, whose parent may be using it."""
+    process = os.getpid()
+    weakref.finalize(one, lambda: close() if os.getpid() == process else None)
 
 
 class Listings(NamedTuple):
