@@ -260,6 +260,28 @@ def test_what_was_pushed_meanwhile_is_found(copy: Place, pushed: Place, reader: 
     assert reader.read(later) == b"later x"
 
 
+def test_reading_goes_on_after_ctrl_c(big: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a notebook, where the process lives on."""
+    with open_reader(big.root) as reader:
+        one = reader.find(RelPath("big"))
+        assert one is not None
+        part = reader.open(one, verify=False)
+        assert part.read(1) == BIG[:1]
+        real = LocalBackend.get
+
+        def get(backend: LocalBackend, *words: Any, **more: Any) -> None:
+            monkeypatch.setattr(LocalBackend, "get", real)
+            reader._objects._stores["storage"].backend.interrupt()  # as `transfer` does where several threads work
+            real(backend, *words, **more)
+
+        monkeypatch.setattr(LocalBackend, "get", get)
+        with pytest.raises(KeyboardInterrupt):
+            reader.read(one)
+        part.seek(5 << 20)
+        assert part.read(9) == BIG[5 << 20 :][:9]
+        assert reader.read(one) == BIG
+
+
 def test_what_is_missing_again_and_again_costs_no_connections(
     copy: Place, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,7 +79,13 @@ class Objects:
         name = remote_name(self._project, None, remote)
         known = self._stores.get(name)
         store = self._open_store(name)
-        result = work(store)
+        try:
+            result = work(store)
+        except KeyboardInterrupt:
+            with self.mutex:  # it moves nothing any more, and the program may live on
+                if self._stores.get(name) is store:
+                    del self._stores[name]
+            raise
         return work(self._open_store(name, known)) if store is known and lacks(result) else result
 
     # ---------------------------------------------------------------- trees
@@ -143,9 +149,9 @@ class Objects:
         if cached is not None:
             return cached
         if not verify and need.size > WHOLE_UP_TO:
-            store = self._open_store(remote_name(self._project, None, remote))
-            if not store.packs.find([need.ident]):
-                return RangedFile(need.digest, need.size, lambda *part: self._part(store, need.key, *part), need.path)
+            name = remote_name(self._project, None, remote)
+            if not self._open_store(name).packs.find([need.ident]):
+                return RangedFile(need.digest, need.size, lambda *part: self._part(name, need.key, *part), need.path)
         held, done = self.bring([need], remote)
         if done.failures or done.untried:
             raise as_error("reading", done.failures, done.objects, done.untried)
@@ -156,9 +162,9 @@ class Objects:
             raise DataMissing(f"{show(need.path)} went from the cache while it was read", hint="Try again.")
         return found
 
-    def _part(self, store: Store, key: str, start: int, length: int) -> bytes:
+    def _part(self, name: str, key: str, start: int, length: int) -> bytes:
         buffer = io.BytesIO()
-        store.backend.get(key, buffer, start=start, length=length)
+        self._open_store(name).backend.get(key, buffer, start=start, length=length)
         return buffer.getvalue()
 
     def _lately(self, need: Need) -> HeldFile | None:
