@@ -18,7 +18,7 @@ from tests.servers.githttp import GitHttp
 
 from dvc_like.config import edit
 from dvc_like.errors import NoProject, RemoteDenied, RemoteUnavailable, UnsafePath, UsageError
-from dvc_like.ops import _trees
+from dvc_like.ops import _objects, _trees
 from dvc_like.remote.local import LocalBackend
 
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed (extra fsspec)")
@@ -321,6 +321,36 @@ def test_a_listing_that_must_not_be_used_is_no_missing_file(fs: Any, monkeypatch
     with pytest.raises(OSError, match="outside the dataset") as caught:
         fs.info("sets/data/a.csv")
     assert not isinstance(caught.value, FileNotFoundError)
+
+
+def test_a_listing_that_cannot_be_had_is_no_empty_folder(
+    fs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads all files of a pattern must not be given some of them."""
+    lost, real = fs.info("sets/data/sub")["hash"], _objects.Objects.tree
+    monkeypatch.setattr(
+        _objects.Objects, "tree", lambda self, digest, *more: None if digest == lost else real(self, digest, *more)
+    )
+    for call in (
+        lambda: fs.find("sets"),
+        lambda: fs.find("sets", withdirs=True),
+        lambda: fs.find("sets", maxdepth=4),
+        lambda: fs.glob("sets/**/*.csv"),
+        lambda: fs.glob("sets/data/*/*.csv"),
+        lambda: list(fs.walk("sets")),
+        lambda: fs.du("sets"),
+        lambda: fs.get("sets", str(tmp_path / "out"), recursive=True),
+        lambda: fs.cat("sets", recursive=True),
+        lambda: fs.exists("sets/data/sub/b.csv"),
+        lambda: fs.isfile("sets/data/sub/b.csv"),
+        lambda: fs.isdir("sets/data/sub/deep"),
+    ):
+        with pytest.raises(OSError, match="listing of sets/data/") as caught:
+            call()
+        assert not isinstance(caught.value, FileNotFoundError)
+    assert (fs.exists("sets/none"), fs.isdir("sets/none"), fs.isfile("sets/none")) == (False, False, False)
+    assert (fs.isdir("sets/data/sub"), fs.isfile("model"), fs.isdir("model")) == (True, True, False)
+    assert list(fs.walk("sets/none")) == []
 
 
 # ------------------------------------------------------------------------------ other processes

@@ -144,6 +144,31 @@ class DvcLikeFileSystem(AbstractFileSystem):  # type: ignore[misc]
         ends = [place for place, letter in enumerate(name) if letter == "/"]
         return any(paths.is_below(self._find(name[:end]).path, folder) for end in ends)
 
+    # What cannot be told is an error: those of fsspec take it for "not there", and a program for a hole in the data.
+
+    def exists(self, path: str, **_: Any) -> bool:
+        """Tell whether something lies at a path."""
+        return self._kind(path) != ""
+
+    def isdir(self, path: str) -> bool:
+        """Tell whether a folder lies at a path."""
+        return self._kind(path) == "d"
+
+    def isfile(self, path: str) -> bool:
+        """Tell whether a file lies at a path."""
+        return self._kind(path) not in ("", "d")
+
+    def _kind(self, path: str) -> str:
+        with contextlib.suppress(FileNotFoundError):
+            return self._find(path).kind
+        return ""
+
+    def walk(
+        self, path: str, maxdepth: int | None = None, topdown: bool = True, on_error: Any = None, **options: Any
+    ) -> Iterator[Any]:
+        """Yield what lies in each folder; a listing that cannot be had is an error, `on_error` is for the first one."""
+        return super().walk(path, maxdepth, topdown, _unless_absent if on_error is None else on_error, **options)  # type: ignore[no-any-return]
+
     def find(
         self, path: str, maxdepth: int | None = None, withdirs: bool = False, detail: bool = False, **options: Any
     ) -> Any:
@@ -274,6 +299,11 @@ def _told(path: str) -> Iterator[None]:
         if isinstance(error, RemoteUnavailable):
             raise ConnectionError(errno.ECONNABORTED, text, show(path)) from error
         raise OSError(errno.EIO, text, show(path)) from error
+
+
+def _unless_absent(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _info(one: Listed, name: str) -> dict[str, Any]:
