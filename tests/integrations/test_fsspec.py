@@ -114,6 +114,7 @@ def test_what_is_not_there(fs: Any, path: str) -> None:
     for call in (fs.info, fs.ls, fs.open, fs.cat_file, fs.find):
         with pytest.raises(FileNotFoundError):
             call(path)
+    assert fs.glob(f"{path}/*") == []
 
 
 @pytest.mark.parametrize(

@@ -135,33 +135,28 @@ class DvcLikeFileSystem(AbstractFileSystem):  # type: ignore[misc]
             return _info(one, name)
         with contextlib.suppress(FileNotFoundError):
             found = self._find(one.path)
-            if found.kind != "d" or not self._leads_back(found.path, name):
+            above = [name[:end] for end, letter in enumerate(name) if letter == "/"] if found.kind == "d" else ()
+            # Who walks would walk for ever where one leads to a folder that its own name passes through.
+            if not any(paths.is_below(self._find(folder).path, found.path) for folder in above):
                 return {**_info(found, name), "islink": True}
         return None
-
-    def _leads_back(self, folder: RelPath, name: str) -> bool:
-        """Tell whether a folder holds one of those that a name passes through: who walks would walk for ever."""
-        ends = [place for place, letter in enumerate(name) if letter == "/"]
-        return any(paths.is_below(self._find(name[:end]).path, folder) for end in ends)
 
     # What cannot be told is an error: those of fsspec take it for "not there", and a program for a hole in the data.
 
     def exists(self, path: str, **_: Any) -> bool:
         """Tell whether something lies at a path."""
-        return self._kind(path) != ""
+        try:
+            return bool(self._find(path))
+        except FileNotFoundError:
+            return False
 
     def isdir(self, path: str) -> bool:
         """Tell whether a folder lies at a path."""
-        return self._kind(path) == "d"
+        return self.exists(path) and self._find(path).kind == "d"
 
     def isfile(self, path: str) -> bool:
         """Tell whether a file lies at a path."""
-        return self._kind(path) not in ("", "d")
-
-    def _kind(self, path: str) -> str:
-        with contextlib.suppress(FileNotFoundError):
-            return self._find(path).kind
-        return ""
+        return self.exists(path) and self._find(path).kind != "d"
 
     def walk(
         self, path: str, maxdepth: int | None = None, topdown: bool = True, on_error: Any = None, **options: Any
@@ -173,8 +168,10 @@ class DvcLikeFileSystem(AbstractFileSystem):  # type: ignore[misc]
         self, path: str, maxdepth: int | None = None, withdirs: bool = False, detail: bool = False, **options: Any
     ) -> Any:
         """Return all files below; listings come level by level, so that few requests bring them all."""
+        if maxdepth is not None or withdirs:  # where nothing is, `glob` finds nothing
+            return super().find(path, maxdepth, withdirs, detail, **options)
         top = self._find(path)
-        if maxdepth is not None or withdirs or top.kind != "d" or top.path != self._strip_protocol(path):
+        if top.kind != "d" or top.path != self._strip_protocol(path):
             return super().find(path, maxdepth, withdirs, detail, **options)
         with _told(top.path):
             listed = self._reader.listing(top.path, recursive=True)
