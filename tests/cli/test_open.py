@@ -248,6 +248,17 @@ def test_what_is_nowhere(copy: Place, store: Path) -> None:
         dvc_like.read("model", rev="v1")
 
 
+def test_what_a_gc_threw_away_meanwhile_is_taken_back(full: Place) -> None:
+    with open_reader(full.root, "v1") as reader:
+        one = reader.find(RelPath("model"))
+        assert one is not None
+        assert not reader._objects.cache.has(parse_digest(digest_of("what nobody has")))
+        full.age()
+        assert full.gc(workspace=True).garbage
+        assert not full.cached("mmm").exists()
+        assert reader.read(one) == b"mmm"
+
+
 def test_what_was_pushed_meanwhile_is_found(copy: Place, pushed: Place, reader: Reader, store: Path) -> None:
     one = reader.find(RelPath("model"))
     assert one is not None

@@ -53,7 +53,7 @@ class Cache:
         self.trust = Trust(trust_path)
         self.set_aside: list[Digest] = []  # found damaged by this process
         self._linked: dict[str, bool] = {}
-        self._has_trash: bool | None = None  # not looked at yet
+        self.has_trash: bool | None = None  # not looked at yet, or since long by one who holds no lock against gc
 
     def path(self, digest: Digest) -> str:
         """Return where the file object lies, whether it is there or not."""
@@ -265,15 +265,16 @@ class Cache:
 
     def revive(self, key: str) -> bool:
         """Take an object out of the trash again; tell whether it was there."""
-        if self._has_trash is None:  # once: only gc fills it, and it works alone
-            self._has_trash = os.path.lexists(f"{self.root}/trash")
-        if not self._has_trash or not os.path.lexists(f"{self.root}/trash/{key}"):
+        has_trash = self.has_trash
+        if has_trash is None:  # once: only gc fills it, and it works alone
+            has_trash = self.has_trash = os.path.lexists(f"{self.root}/trash")
+        if not has_trash or not os.path.lexists(f"{self.root}/trash/{key}"):
             return False
         return self.move(f"trash/{key}", key)
 
     def move(self, old: str, new: str) -> bool:
         """Rename within the cache's folder; tell whether it was there. What lies behind a link is not."""
-        self._has_trash = self._has_trash or new.startswith("trash/")
+        self.has_trash = self.has_trash or new.startswith("trash/")
         if self.is_linked(old.rpartition("/")[0]):
             return False
         if self.is_linked(new.rpartition("/")[0]):

@@ -94,6 +94,7 @@ class Objects:
         """Return the bytes of a tree, verified; None when it is nowhere. Raises what the remote raises."""
         data = self._trees.get(digest)
         if data is None:
+            self.cache.has_trash = None
             data = self.cache.read_tree(digest)
             if data is None:
                 return self._load([digest], remote).get(digest)
@@ -136,6 +137,7 @@ class Objects:
 
     def cached(self, digest: Digest, path: str) -> LocalFile | None:
         """Open a file that is in the cache and sound."""
+        self.cache.has_trash = None
         opened = self.cache.open(digest)
         return None if opened is None else LocalFile(opened[0], opened[1], digest, path)
 
