@@ -99,6 +99,9 @@ def test_as_the_builtin(full: Place) -> None:
     full.write({"latin": "é".encode("latin-1")})
     full.add("latin")
     assert text_of("latin", encoding="latin-1") == "é"
+    full.write({"lines": "a\r\nb"})
+    full.add("lines")
+    assert (text_of("lines"), text_of("lines", newline="")) == ("a\nb", "a\r\nb")
     with pytest.raises(UsageError, match="only read"):
         dvc_like.open("model", mode="w")
 
