@@ -250,6 +250,26 @@ def test_what_was_pushed_meanwhile_is_found(copy: Place, pushed: Place, reader: 
     assert reader.read(later) == b"later x"
 
 
+def test_what_is_missing_costs_no_connection_each_time(
+    copy: Place, store: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_out(store, key_of("MMM"))
+    one = reader.find(RelPath("model"))
+    assert one is not None
+    opened = []
+    real = LocalBackend.__init__
+
+    def init(backend: LocalBackend, *words: Any, **options: Any) -> None:
+        opened.append(words)
+        real(backend, *words, **options)
+
+    monkeypatch.setattr(LocalBackend, "__init__", init)
+    for _ in range(3):
+        with pytest.raises(DataMissing):
+            reader.read(one)
+    assert len(opened) == 1
+
+
 # ------------------------------------------------------------------------------ how much
 
 
