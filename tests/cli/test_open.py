@@ -99,6 +99,9 @@ def test_as_the_builtin(full: Place) -> None:
     full.write({"latin": "é".encode("latin-1")})
     full.add("latin")
     assert text_of("latin", encoding="latin-1") == "é"
+    full.write({"lines": "a\r\nb"})
+    full.add("lines")
+    assert (text_of("lines"), text_of("lines", newline="")) == ("a\nb", "a\r\nb")
     with pytest.raises(UsageError, match="only read"):
         dvc_like.open("model", mode="w")
 
@@ -245,6 +248,26 @@ def test_what_was_pushed_meanwhile_is_found(copy: Place, pushed: Place, reader: 
     later = reader.find(RelPath("later/x"))
     assert later is not None
     assert reader.read(later) == b"later x"
+
+
+def test_what_is_missing_costs_no_connection_each_time(
+    copy: Place, store: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_out(store, key_of("MMM"))
+    one = reader.find(RelPath("model"))
+    assert one is not None
+    opened = []
+    real = LocalBackend.__init__
+
+    def init(backend: LocalBackend, *words: Any, **options: Any) -> None:
+        opened.append(words)
+        real(backend, *words, **options)
+
+    monkeypatch.setattr(LocalBackend, "__init__", init)
+    for _ in range(3):
+        with pytest.raises(DataMissing):
+            reader.read(one)
+    assert len(opened) == 1
 
 
 # ------------------------------------------------------------------------------ how much

@@ -13,6 +13,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from ..cache.writer import Writer
@@ -51,8 +52,8 @@ class Objects:
         self._keep = keep
         self._stores: dict[str, Store] = {}
         self._last: tuple[str, Shared | None] = "", None
-        weakref.finalize(self, self._stack.close)  # a reader that is shared is closed by nobody
         self._trees: dict[Digest, bytes] = {}
+        weakref.finalize(self, self._stack.close)  # a reader that is shared is closed by nobody
 
     def close(self) -> None:
         """Give back what is open; files that are being read stay readable where they lie on this machine."""
@@ -61,14 +62,21 @@ class Objects:
     # ---------------------------------------------------------------- remotes
 
     def _open_store(self, name: str, old: Store | None = None) -> Store:
-        """Return a remote that is open and was looked at: another than `old`, which others may still read from."""
-        with self.mutex:
+        """Return a remote that is open and was looked at: later than `old`, which others may still read from."""
+        with self.mutex, contextlib.ExitStack() as opened:
             store = self._stores.get(name)
-            if store is None or store is old:
-                opened = open_store(self._project, name, jobs=None, create=False, progress=self.session.progress)
-                store = self._stack.enter_context(opened)
-                store.look()
-                self._stores[name] = store
+            if store is None or (store is old and not store.identity):
+                progress = self.session.progress
+                store = opened.enter_context(
+                    open_store(self._project, name, jobs=None, create=False, progress=progress)
+                )
+            elif store is old:
+                store = replace(store, packs=store.packs.again())
+            else:
+                return store
+            store.look()
+            self._stack.enter_context(opened.pop_all())
+            self._stores[name] = store
             return store
 
     def ask(self, remote: str, work: Callable[[Store], Result], lacks: Callable[[Result], bool]) -> Result:
@@ -83,35 +91,35 @@ class Objects:
 
     def tree(self, digest: Digest, remote: str) -> bytes | None:
         """Return the bytes of a tree, verified; None when it is nowhere. Raises what the remote raises."""
-        self.load_trees([digest], remote)
-        return self._trees.get(digest)
+        return self.load_trees([digest], remote).get(digest)
 
-    def load_trees(self, wanted: Iterable[Digest], remote: str) -> None:
-        """Remember trees, so that those of one level cost few requests; what cannot be had is left out."""
-        missing = []
-        for digest in wanted:
-            if digest not in self._trees:
-                data = self.cache.read_tree(digest)
-                missing += [digest] if data is None else []
-                self._remember({digest: data} if data is not None else {})
-        if not missing:
-            return
+    def load_trees(self, wanted: Iterable[Digest], remote: str) -> dict[Digest, bytes]:
+        """Return trees, and remember them: few requests bring those of a level. What cannot be had is left out."""
+        known = self._trees
+        here = {digest: known.get(digest) or self.cache.read_tree(digest) for digest in wanted}
+        found = {digest: data for digest, data in here.items() if data is not None}
+        missing = [digest for digest in here if digest not in found]
+        if missing:
+            found.update(self._bring_trees(missing, remote))
+        self._remember(found)
+        return found
+
+    def _bring_trees(self, missing: list[Digest], remote: str) -> dict[Digest, bytes]:
         try:
             found = self.ask(
                 remote, lambda store: read_trees(self.cache, store, missing), lambda found: len(found) < len(missing)
             )
         except ConfigError:
-            return  # no remote: whoever needs them says so
-        sound = {digest: data for digest, data in found.items() if isinstance(data, bytes)}
-        self._remember(sound)
+            return {}  # no remote: whoever needs them says so
         with contextlib.ExitStack() as stack:
             into = self._into(stack, ())
-            if isinstance(into, Writer):
-                for digest, data in sound.items():
+            for digest, data in found.items():
+                if isinstance(into, Writer) and isinstance(data, bytes):
                     into.put_tree(data, digest)
         for error in found.values():
             if not isinstance(error, bytes):
                 raise error
+        return {digest: data for digest, data in found.items() if isinstance(data, bytes)}
 
     def _remember(self, trees: dict[Digest, bytes]) -> None:
         with self.mutex:

@@ -72,6 +72,12 @@ class Packs:
         self.damaged: set[str] = set()  # packs whose index cannot be read
         self.broken: dict[str, frozenset[bytes]] = {}  # packs that were found damaged, and which members
 
+    def again(self) -> Packs:
+        """Return what is known, to be looked at anew while others go on using this."""
+        other = Packs(self._backend, self._folder)
+        other.indexes = dict(self.indexes)
+        return other
+
     # ---------------------------------------------------------------- what there is
 
     def look(self, *, anew: bool = False) -> list[str]:
