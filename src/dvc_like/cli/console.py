@@ -106,4 +106,3 @@ class Console:
     def interrupted(self) -> None:
         """Say that the user stopped it."""
         click.echo("\ninterrupted; what was done stays, nothing half-written does", err=True)
-
