@@ -171,6 +171,11 @@ def meaning(name: str, value: str) -> object:
     return key.kind(value) if key else value
 
 
+def is_setting(name: str) -> bool:
+    """Tell whether a setting is one of ours: what a plug-in reads is not."""
+    return _key(name.partition(".")[0], name.rpartition(".")[2]) is not None
+
+
 def _key(section: str, key: str) -> Key | None:
     return KEYS.get(section, {}).get(key)
 
