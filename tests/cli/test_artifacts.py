@@ -167,6 +167,22 @@ def test_no_path_means_two_things(kept: Place, path: str, words: str) -> None:
     assert pointers(kept) == before  # nothing of a batch is pointed to when a part of it is refused
 
 
+@pytest.mark.parametrize(("path", "words"), [("runs/1/same.meta/x", "same"), ("odd", "odd.meta")])
+def test_names_like_those_of_pointers(kept: Place, path: str, words: str) -> None:
+    keep(kept, {"odd.meta/x": "x", "runs/3/a.meta": "a file of this name is no matter"})
+    before = pointers(kept)
+    with pytest.raises(UsageError, match=words):
+        keep(kept, {path: "2"})
+    assert pointers(kept) == before
+
+
+def test_all_can_be_removed(kept: Place) -> None:
+    keep(kept, {"top": "t"})
+    artifacts.remove(kept.project, RelPath(""))
+    assert pointers(kept) == {}
+    assert kept.git("status", "--porcelain") == ""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
 def test_nothing_is_read_or_written_through_a_link(kept: Place, tmp_path: Path) -> None:
     shutil.move(kept / ".dvc-like/mlflow", tmp_path / "elsewhere")

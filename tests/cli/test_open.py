@@ -9,6 +9,7 @@ import pickle
 import shutil
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import dvc_like
 from dvc_like.cache.writer import Writer
 from dvc_like.digest import parse as parse_digest
 from dvc_like.errors import BadMeta, ConfigError, CorruptData, DataMissing, NoProject, UsageError
+from dvc_like.ops import _objects
 from dvc_like.ops._by_digest import object_reader
 from dvc_like.ops._reader import Reader, open_reader
 from dvc_like.paths import RelPath
@@ -185,6 +187,16 @@ def test_listings_come_from_the_remote_too(copy: Place) -> None:
     }
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_listings_that_memory_does_not_hold(copy: Place, monkeypatch: pytest.MonkeyPatch, keep: bool) -> None:
+    monkeypatch.setattr(_objects, "_MEMORY", 0)
+    with open_reader(copy.root, keep=keep) as reader, ThreadPoolExecutor(4) as pool:
+        whole = reader.listing(RelPath("sets"), recursive=True)
+        assert {"sets/data/sub/deep/c", "sets/data/run"} <= {one.path for one in whole}
+        for found in pool.map(lambda _: reader.listing(RelPath("sets"), recursive=True), range(8)):
+            assert found == whole
+
+
 def test_from_the_workspace_while_it_is_unchanged(full: Place) -> None:
     for name in ("sets/data/a", "model"):
         past_the_tick(full / name)
@@ -342,11 +354,34 @@ def test_a_big_file_that_is_read_in_parts_is_judged_at_its_end(big: Place, store
         assert file.read(100) == BIG[:100]
         with pytest.raises(CorruptData, match="not what their name says"):
             file.read()
+        with pytest.raises(CorruptData, match="not what their name says"):
+            file.read()
+        file.seek(5)
+        with pytest.raises(CorruptData, match="not what their name says"):
+            file.read(1)
     with pytest.raises(CorruptData, match="damaged on remote"):
         opened(big)
     spoil(store, key_of(BIG), BIG[:-1])
     with opened(big, verify=False) as file, pytest.raises(CorruptData, match="shorter"):
         file.read()
+
+
+def test_what_is_fetched_a_second_time_is_not_verified_by_the_first(big: Place, store: Path) -> None:
+    with opened(big, verify=False) as file:
+        file.read()
+        assert file.raw.verified
+        spoil(store, key_of(BIG), b"?" * len(BIG))
+        file.seek(1 << 20)
+        assert file.read(1) == b"?"
+        assert not file.raw.verified
+    spoil(store, key_of(BIG), BIG)
+    with opened(big, verify=False) as file:
+        at = len(file.peek())
+        for place in (0, 5 << 20, at):
+            file.seek(place)
+            assert file.read(at)
+        file.read()
+        assert not file.raw.verified, "what was read in between may have been anything"
 
 
 def test_nothing_is_kept_where_that_is_not_wanted(big: Place) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.place import Place, digest_of, key_of
+from tests.cli.place import Place, digest_of, key_of, unlock
 from tests.cli.sources import make_origin
 from tests.cli.stores import spoil, take_out
 from tests.servers.githttp import GitHttp
@@ -80,6 +80,23 @@ def test_the_tree_of_data(fs: Any) -> None:
     assert [sorted(files) for _, _, files in fs.walk("sets/data/sub")] == [["b.csv"]]
 
 
+def test_links_that_lead_back_are_not_followed_for_ever(place: Place, tmp_path: Path) -> None:
+    place.write({"data/a/x": "x", "data/b/y": "y"})
+    place.write({f"data/a/{name}": ("link", False, "../b") for name in ("p", "q")})
+    place.write({f"data/b/{name}": ("link", False, "../a") for name in ("r", "s")})
+    place.write({"data/all": ("link", False, "."), "data/a/up": ("link", False, "..")})
+    place.add("data")
+    fs = fsspec.filesystem("dvc-like", repo=place.root)
+    assert sorted(fs.ls("data/a", detail=False)) == ["data/a/p", "data/a/q", "data/a/x"]
+    assert sorted(fs.find("data", withdirs=True, detail=True)) == [
+        *("data", "data/a", "data/a/p", "data/a/p/y", "data/a/q", "data/a/q/y", "data/a/x"),
+        *("data/b", "data/b/r", "data/b/r/x", "data/b/s", "data/b/s/x", "data/b/y"),
+    ]
+    fs.get("data", str(tmp_path / "out"), recursive=True)
+    assert (tmp_path / "out/b/s/x").read_text() == "x"
+    assert fs.cat_file("data/all/a/up/b/y") == b"y", "who asks for it by name gets it"
+
+
 def test_what_is_told_of_a_path(fs: Any) -> None:
     assert fs.info("model") == {"name": "model", "type": "file", "size": 3, "hash": digest_of("MMM")}
     assert fs.info("sets/data/link.csv")["hash"] == fs.info("sets/data/a.csv")["hash"] == fs.ukey("sets/data/a.csv")
@@ -123,6 +140,8 @@ def test_what_a_url_may_hold(copy: Place, pushed: Place) -> None:
                 assert file.read() == content
     with pytest.raises(UsageError, match="'a/b&c' is no revision"):
         fsspec.open("dvc-like://model?rev=a%2Fb%26c")
+    with pytest.raises(UsageError, match="no revision"):
+        fsspec.open("dvc-like://model?rev=")
 
 
 def test_outside_a_project(tmp_path: Path) -> None:
@@ -257,6 +276,17 @@ def test_bytes_that_turn_out_wrong_while_they_are_read(copy: Place, store: Path)
         assert file.read(1 << 20) == BIG[: 1 << 20]
         with pytest.raises(OSError, match="not what their name says"):
             file.read()
+
+
+def test_bytes_that_somebody_changes_while_they_are_read(fs: Any, copy: Place) -> None:
+    fs.cat_file("model")
+    with fs.open("model") as whole, fs.open("model") as part:
+        unlock(copy.cached("MMM"))
+        copy.cached("MMM").write_text("XXX")
+        with pytest.raises(OSError, match="was changed while it was read"):
+            whole.read()
+        with pytest.raises(OSError, match="was changed while it was read"):
+            part.read(1)
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(RemoteDenied, PermissionError), (RemoteUnavailable, ConnectionError)])

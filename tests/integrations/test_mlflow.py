@@ -236,6 +236,46 @@ def test_folders_and_what_lies_in_them(mlflow: Any, tracked: Place, tmp_path: Pa
     assert Path(single.load()).read_text() == "a2"
 
 
+def test_a_name_that_an_address_cannot_hold_is_pinned_by_itself(mlflow: Any, tracked: Place, tmp_path: Path) -> None:
+    tracked.write({"images/a/2#b": "the one", "images/a/2?c": "another", "images/d#/2": "in a folder"})
+    tracked.add("images")
+    tracked.save()
+    for path in ("images/a/2#b", "images/a/2?c", "images/d#/2"):
+        _, kept, source = logged_source(mlflow, path)
+        assert (kept["path"], Path(source.load()).read_bytes()) == (path, (tracked / path).read_bytes())
+    tracked.write({"images/a/2#new": "not added"})
+    assert logged_source(mlflow, "images/a/2#new")[0] == "local"
+
+
+def test_folders_that_links_lead_to_come_whole(mlflow: Any, tracked: Place, tmp_path: Path) -> None:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    tracked.write({"images/now": ("link", False, "a"), "images/one": ("link", False, "a/1")})
+    tracked.add("images")
+    tracked.save()
+    for number, path in enumerate(("images", "images/now", "images/now/2", "images/one")):
+        for revision in ("", "?rev=HEAD"):
+            (top := tmp_path / f"{number}{revision[1:]}").mkdir()
+            mlflow.artifacts.download_artifacts(artifact_uri=f"dvc-like:///{path}{revision}", dst_path=str(top))
+            found = {str(one.relative_to(top)): one.read_text() for one in top.rglob("*") if one.is_file()}
+            whole = {"now/1": "a1", "now/2": "a2", "a/1": "a1", "a/2": "a2", "b": "b", "one": "a1"}
+            assert (
+                found
+                == [
+                    {f"images/{name}": text for name, text in whole.items()},
+                    {"now/1": "a1", "now/2": "a2"},
+                    {"2": "a2"},
+                    {"one": "a1"},
+                ][number]
+            )
+    listed = get_artifact_repository("dvc-like:///images?rev=HEAD").list_artifacts("now")
+    assert [(one.path, one.is_dir) for one in listed] == [("now/1", False), ("now/2", False)]
+    tracked.write({"images/a/back": ("link", False, "../a")})
+    tracked.add("images")
+    with pytest.raises(mlflow.MlflowException, match="images/a/back leads back"):
+        mlflow.artifacts.download_artifacts(artifact_uri="dvc-like:///images", dst_path=str(tmp_path))
+
+
 def test_data_of_another_remote_comes_back(mlflow: Any, tracked: Place, tmp_path: Path) -> None:
     tracked.use_store(tmp_path / "backup", "backup")
     tracked.config(core_remote="storage")

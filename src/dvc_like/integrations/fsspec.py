@@ -93,7 +93,7 @@ class DvcLikeFileSystem(AbstractFileSystem):  # type: ignore[misc]
     @staticmethod
     def _get_kwargs_from_urls(path: str) -> dict[str, str]:
         found = _QUERY.search(path)
-        return dict(parse_qsl(found[1])) if found else {}
+        return dict(parse_qsl(found[1], keep_blank_values=True)) if found else {}
 
     # ---------------------------------------------------------------- what there is
 
@@ -127,12 +127,19 @@ class DvcLikeFileSystem(AbstractFileSystem):  # type: ignore[misc]
         return found if detail else [one["name"] for one in found]
 
     def _seen(self, one: Listed, name: str) -> dict[str, Any] | None:
-        """Return what is told of a listed path; None for a link that leads nowhere."""
+        """Return what is told of a listed path; None for a link that leads nowhere, or back to where it is listed."""
         if one.kind != "l":
             return _info(one, name)
         with contextlib.suppress(FileNotFoundError):
-            return {**self.info(one.path), "name": name, "islink": True}
+            found = self._find(one.path)
+            if found.kind != "d" or not self._leads_back(found.path, name):
+                return {**_info(found, name), "islink": True}
         return None
+
+    def _leads_back(self, folder: RelPath, name: str) -> bool:
+        """Tell whether a folder holds one of those that a name passes through: who walks would walk for ever."""
+        ends = [place for place, letter in enumerate(name) if letter == "/"]
+        return any(paths.is_below(self._find(name[:end]).path, folder) for end in ends)
 
     def find(
         self, path: str, maxdepth: int | None = None, withdirs: bool = False, detail: bool = False, **options: Any

@@ -225,9 +225,10 @@ class DvcLikeArtifactRepository(ArtifactRepository):  # type: ignore[misc]
             top = reader.find(here)
             if top is None or top.kind != FOLDER:
                 return []
-            found = [_followed(reader, one) for one in reader.listing(here)]
+            found = [(here + one.path[len(top.path) :], _followed(reader, one)) for one in reader.listing(top.path)]
             return [
-                FileInfo(named(one.path), one.kind == FOLDER, None if one.kind == FOLDER else one.size) for one in found
+                FileInfo(named(path), one.kind == FOLDER, None if one.kind == FOLDER else one.size)
+                for path, one in found
             ]
 
     def download_artifacts(self, artifact_path: str | None, dst_path: str | None = None) -> str:
@@ -237,7 +238,7 @@ class DvcLikeArtifactRepository(ArtifactRepository):  # type: ignore[misc]
             raise MlflowException(f"{top} is no folder to download to", INVALID_PARAMETER_VALUE)
         address = self._address(artifact_path)
         with self._reading(address) as (reader, here, named):
-            found = [_followed(reader, one) for one in reader.listing(here, recursive=True)]
+            found = list(_contents(reader, _there(reader, here).path, here))
             reader.bring(found)  # few requests for many
             for one in found:
                 _write(reader, one, os.path.join(top, *named(one.path).split("/")))
@@ -245,10 +246,7 @@ class DvcLikeArtifactRepository(ArtifactRepository):  # type: ignore[misc]
 
     def _download_file(self, remote_file_path: str, local_path: str) -> None:
         with self._reading(self._address(remote_file_path)) as (reader, here, _):
-            one = reader.find(here)
-            if one is None:
-                raise UsageError(f"{show(here)} is no artifact and not tracked", hint="`dvc-like ls` lists targets.")
-            _write(reader, one, local_path)
+            _write(reader, _there(reader, here), local_path)
 
 
 def _reader(project: Project, address: _Address) -> tuple[Reader, RelPath]:
@@ -276,9 +274,32 @@ def _reader_of(project: Project, digest: digests.Digest, name: str) -> Reader:
     raise wrong[0]
 
 
+def _there(reader: Reader, path: RelPath) -> Listed:
+    """Return what lies at a path; raise `UsageError`."""
+    found = reader.find(path)
+    if found is None:
+        raise UsageError(f"{show(path)} is no artifact and not tracked", hint="`dvc-like ls` lists targets.")
+    return found
+
+
 def _followed(reader: Reader, one: Listed) -> Listed:
-    """Return what a link leads to, under its own path."""
-    return (reader.find(one.path) or one)._replace(path=one.path) if one.kind == LINK else one
+    """Return what a link leads to."""
+    return (reader.find(one.path) or one) if one.kind == LINK else one
+
+
+def _contents(reader: Reader, top: RelPath, shown: RelPath, above: tuple[RelPath, ...] = ()) -> Iterator[Listed]:
+    """Yield files and empty folders at and below `top`, what links lead to as well, as if it lay at `shown`.
+
+    `above` are the links on the way. Raises `UsageError` where one leads back to where it lies.
+    """
+    for one in reader.listing(top, recursive=True):
+        found, path = _followed(reader, one), RelPath(shown + one.path[len(top) :])
+        if one.kind != LINK or found.kind != FOLDER:
+            yield found._replace(path=path)
+        elif any(paths.is_below(link, found.path) for link in (one.path, *above)):
+            raise UsageError(f"the link {show(one.path)} leads back to where it lies", hint="It has no end as files.")
+        else:
+            yield from _contents(reader, found.path, path, (one.path, *above))
 
 
 def _write(reader: Reader, one: Listed, local: str) -> None:
@@ -361,8 +382,14 @@ def _pinned(raw: Any) -> DvcLikeDatasetSource | None:
         target = enclosing(root, place)
     if target is None:
         return None
-    rest = place[len(paths.parent(target.path)) :].lstrip("/")
-    return _source(place, target.meta.digest, rest, dirty=_is_changed(project, [Wanted(target, place)]))
+    digest, rest = target.meta.digest, place[len(paths.parent(target.path)) :].lstrip("/")
+    if re.search("[#?]", rest.partition("/")[2]):  # no path in an address could be that
+        with Reader(project, git=False) as reader:
+            one = reader.find(place)
+        if one is None or not one.digest:
+            return None
+        digest, rest = digests.parse(one.digest), ""
+    return _source(place, digest, rest, dirty=_is_changed(project, [Wanted(target, place)]))
 
 
 def _source(path: str, digest: str, rest: str = "", *, dirty: bool = False) -> DvcLikeDatasetSource:

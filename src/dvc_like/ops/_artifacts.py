@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 
 from .. import paths
@@ -66,11 +67,12 @@ def remove(project: Project, path: RelPath) -> None:
     """Remove the pointers at and below a path; what they pointed to stays in the cache until `gc`."""
     above, name = paths.parent(path), path.rpartition("/")[2]
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), _open(project, above) as folder:
-        if name:
-            with contextlib.suppress(FileNotFoundError):
-                folder.unlink(name + SUFFIX)
-        for below in [name] if name else _folders(folder):
-            _remove_folder(folder, below)
+        if not name:
+            _remove_all(folder)
+            return
+        with contextlib.suppress(FileNotFoundError):
+            folder.unlink(name + SUFFIX)
+        _remove_folder(folder, name)
 
 
 def _folders(folder: Dir) -> list[str]:
@@ -79,13 +81,18 @@ def _folders(folder: Dir) -> list[str]:
 
 def _remove_folder(above: Dir, name: str) -> None:
     with above.sub(name) as folder:
-        for below in _folders(folder):
-            _remove_folder(folder, below)
-        for entry in [*folder.entries()]:
-            if entry.name.endswith(SUFFIX) or is_temp(entry.name):  # the rest of a process that died
-                folder.unlink(entry.name)
+        _remove_all(folder)
     with contextlib.suppress(OSError):  # somebody writes there
         above.rmdir(name)
+
+
+def _remove_all(folder: Dir) -> None:
+    for below in _folders(folder):
+        _remove_folder(folder, below)
+    for entry in [*folder.entries()]:
+        if not entry.is_dir(follow_symlinks=False) and (entry.name.endswith(SUFFIX) or is_temp(entry.name)):
+            with contextlib.suppress(FileNotFoundError):  # the rest of a process that died, or removed by another
+                folder.unlink(entry.name)
 
 
 def _open(project: Project, path: RelPath, *, create: bool = False) -> Dir:
@@ -158,8 +165,18 @@ def _refuse_taken(project: Project, root: Dir, path: RelPath) -> None:
             folder = "/".join(parts[:end])
             if status_at(top, RelPath(f"{PLACE}/{folder}{SUFFIX}")) is not None:
                 raise UsageError(f"the artifact {show(folder)} is a file: nothing can be stored below it")
+            _refuse_pointer(top, RelPath(f"{PLACE}/{folder}"), is_folder=False)
         if status_at(top, RelPath(f"{PLACE}/{path}")) is not None:
             raise UsageError(f"{show(path)} is a folder of artifacts: no file can have its name")
+        _refuse_pointer(top, RelPath(f"{PLACE}/{path}{SUFFIX}"), is_folder=True)
+
+
+def _refuse_pointer(top: Dir, path: RelPath, *, is_folder: bool) -> None:
+    """Raise when what lies at a path is the pointer where a folder is meant, or the other way round."""
+    found = status_at(top, path)
+    if found is not None and stat.S_ISDIR(found.st_mode) == is_folder:
+        name = path[len(PLACE) + 1 :]
+        raise UsageError(f"of {show(name.removesuffix(SUFFIX))} and the folder {show(name)} only one can be stored")
 
 
 def _take(writer: Writer, local: str) -> Meta:

@@ -53,6 +53,7 @@ class Objects:
         self._stores: dict[str, Store] = {}
         self._last: tuple[str, Shared | None] = "", None
         self._trees: dict[Digest, bytes] = {}
+        self._size = 0  # of them
         weakref.finalize(self, self._stack.close)  # a reader that is shared is closed by nobody
 
     def close(self) -> None:
@@ -123,8 +124,9 @@ class Objects:
 
     def _remember(self, trees: dict[Digest, bytes]) -> None:
         with self.mutex:
-            if sum(map(len, self._trees.values())) > _MEMORY:
-                self._trees = {}
+            if self._size > _MEMORY:
+                self._trees, self._size = {}, 0
+            self._size += sum(len(data) for digest, data in trees.items() if digest not in self._trees)
             self._trees.update(trees)
 
     # ---------------------------------------------------------------- files

@@ -48,6 +48,12 @@ class LocalFile(io.FileIO):
         self._check()
         return data
 
+    def read(self, size: int | None = -1, /) -> bytes | None:  # type: ignore[override]
+        """Read the next bytes, or what is left; that of `FileIO` calls neither of the others."""
+        data = super().read(-1 if size is None else size)
+        self._check()
+        return data
+
     def _check(self) -> None:
         """Look whether somebody writes to the file. One that was linked, renewed or replaced is what it was."""
         fd = self.fileno()
@@ -96,8 +102,9 @@ class _Seekable(io.RawIOBase):
 class RangedFile(_Seekable):
     """A big object of a remote, read in parts that nobody can verify one by one.
 
-    `verified` turns True when all of it was read from the first byte to the last and was what it is called; when it
-    was not, the last read raises `CorruptData`. `fetch(start, length)` gets bytes.
+    `verified` turns True when all of it was read from the first byte to the last and was what it is called, and False
+    when some of it is fetched again; when it was not, `CorruptData` is raised from the last read on.
+    `fetch(start, length)` gets bytes.
     """
 
     def __init__(self, digest: Digest, size: int, fetch: Callable[[int, int], bytes], path: str) -> None:
@@ -106,7 +113,8 @@ class RangedFile(_Seekable):
         self._digest, self._fetch, self._path = digest, fetch, path
         self._held, self._start = b"", 0
         self._window = _FIRST // 2
-        self._hash, self._hashed = digests.hasher(digest.algorithm), 0
+        self._hash, self._hashed = digests.hasher(digest.algorithm), 0  # -1: what was read is not all in a row
+        self._wrong: CorruptData | None = None
 
     def readinto(self, buffer: Any, /) -> int:
         """Read the next bytes."""
@@ -116,23 +124,34 @@ class RangedFile(_Seekable):
         if not self._start <= self._at < end:
             self._window = min(self._window * 2, _MOST) if self._at == end else _FIRST
             self._hold(min(max(len(buffer), self._window), self._size - self._at))
-        piece = self._held[self._at - self._start :][: len(buffer)]
+        begin = self._at - self._start
+        piece = self._held[begin : begin + len(buffer)]
         buffer[: len(piece)] = piece
         self._at += len(piece)
         return len(piece)
 
     def _hold(self, length: int) -> None:
+        if self._wrong is not None:
+            raise self._wrong
         held = self._fetch(self._at, length)
         if len(held) != length:
             raise CorruptData(f"{show(self._path)} is shorter on the remote than it may be")
-        self._held, self._start = held, self._at
-        if self._start == self._hashed:
+        self.verified = False
+        if self._at == 0:
+            self._hash, self._hashed = digests.hasher(self._digest.algorithm), 0
+        if self._at == self._hashed:
             self._hash.update(held)
             self._hashed += length
             if self._hashed == self._size:
-                if digests.finish(self._digest.algorithm, self._hash) != self._digest:
-                    raise CorruptData(f"the bytes of {show(self._path)} on the remote are not what their name says")
-                self.verified = True
+                self.verified = digests.finish(self._digest.algorithm, self._hash) == self._digest
+                if not self.verified:
+                    self._held = b""
+                    message = f"the bytes of {show(self._path)} on the remote are not what their name says"
+                    self._wrong = CorruptData(message)
+                    raise self._wrong
+        else:
+            self._hashed = -1
+        self._held, self._start = held, self._at
 
 
 class HeldFile(_Seekable):
