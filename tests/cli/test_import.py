@@ -151,7 +151,10 @@ def test_a_folder_on_this_machine_is_kept_relative_and_allowed(origin: Origin, p
     assert (place / "sub/model.bin").read_text() == "model 2"
 
 
-def test_a_password_is_kept_in_the_local_configuration_alone(origin: Origin, place: Place, cli: InProcess) -> None:
+def test_a_password_is_kept_in_the_local_configuration_alone(
+    origin: Origin, place: Place, cli: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TRACE", str(trace := tmp_path / "trace"))
     origin.server.login = "ann:s3cret"
     url = origin.server.url("origin/.git", "ann:s3cret")
     for user in ("", "ann:wrong"):
@@ -165,6 +168,8 @@ def test_a_password_is_kept_in_the_local_configuration_alone(origin: Origin, pla
     origin.change({"model.bin": "model 2"})
     cli("update")
     assert (place / "model.bin").read_text() == "model 2"
+    assert "git remote-http origin" in (commands := trace.read_text())  # others see the command lines of all processes
+    assert "s3cret" not in commands
 
 
 def test_little_is_moved_of_a_long_history(tmp_path: Path, server: GitHttp, place: Place, home: Path) -> None:
@@ -383,6 +388,9 @@ def test_an_update_that_was_killed_is_finished_by_the_next(origin: Origin, place
         "~/origin",
         "http://example.invalid/x.git",
         "git://example.invalid/x.git",
+        "http://127.0.0.1:1/x.git",
+        "http://localhost:1/x.git",
+        "git://[::1]:1/x.git",
         "http://127.0.0.1.example.invalid/x.git",
         "https://ann:s3cret@example.invalid/x.git",
     ],
@@ -405,6 +413,14 @@ def test_a_hostile_source_is_not_contacted(
         cli(*words)
     assert not (tmp_path / "pwned").exists()
     assert not (home / "cache").exists()
+    assert (place / "model.bin").read_text() == "model 1"
+
+
+def test_a_local_configuration_that_git_tracks_gives_no_leave(origin: Origin, place: Place, cli: InProcess) -> None:
+    bring(place, origin, "model.bin")
+    origin.change({"model.bin": "model 2"})
+    place.git("add", "--force", ".dvc-like/config.local")
+    assert "import.allow" in cli("update", code=7).err
     assert (place / "model.bin").read_text() == "model 1"
 
 
