@@ -125,6 +125,17 @@ def test_what_is_there_is_never_replaced(origin: Origin, place: Place, cli: InPr
     assert tree_of(place.root, skip=(".git", ".dvc-like")) == before
 
 
+def test_every_hint_can_be_typed_in_the_current_folder(origin: Origin, place: Place, cli: InProcess) -> None:
+    (place / "sub").mkdir()
+    cli("import", origin.url, "data", "--rev", "v1", cwd=place / "sub")
+    assert "`dvc-like update data`" in cli("import", origin.url, "data", cwd=place / "sub", code=5).err
+    assert "The imports named are up to date" in cli("update", "data", cwd=place / "sub").out
+    place.write({"sub/data/a.txt": "mine"})
+    done = cli("import", origin.url, "data", "--rev", "v1", cwd=place / "sub", code=5)
+    assert "sub/data/a.txt" in done.err
+    assert "--force" not in done.err, "import has no such option"
+
+
 def test_git_is_told_where_that_is_wanted(origin: Origin, place: Place, cli: InProcess) -> None:
     place.config(core_autostage="true")
     assert "git add" not in cli("import", origin.url, "model.bin").out
@@ -285,7 +296,11 @@ def test_unsaved_changes_stop_the_one_target_and_no_other(origin: Origin, place:
     old = source_in(place, "data")
     origin.change({"data/a.txt": "alpha 2", "model.bin": "model 2"})
     place.write({"data/a.txt": "mine"})
-    assert "data/a.txt" in cli("update", code=5).err
+    assert "model.bin" in cli("update", "--dry-run", code=0).out
+    done = cli("update", code=5)
+    assert "data/a.txt" in done.err
+    assert "updated    model.bin" in done.out
+    assert "git add model.bin.meta" in done.out
     assert (place / "data/a.txt").read_text() == "mine"
     assert source_in(place, "data") == old
     assert (place / "model.bin").read_text() == "model 2"

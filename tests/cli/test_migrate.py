@@ -186,8 +186,15 @@ def test_running_it_again_finds_nothing_to_do(repository: DvcRepository, cli: Cl
     staged = repository.git("write-tree")
     assert cli("migrate", "--json").json["targets"] == []
     repository.git("commit", "-q", "-m", "moved")
-    assert cli("migrate", "--json").json["targets"] == []
+    done = cli("migrate", "--json").json
+    assert (done["targets"], done["settings"]) == ([], [])
     assert repository.git("write-tree") == staged
+
+
+def test_the_way_back_can_be_typed_in_a_subfolder(repository: DvcRepository, cli: Cli) -> None:
+    (repository.root / "a/b").mkdir(parents=True)
+    done = cli("migrate", cwd=repository.root / "a/b")
+    assert "Back: git -C ../.. checkout --no-overlay HEAD -- . before" in done.out
 
 
 def test_another_migration_that_came_first_is_noticed(

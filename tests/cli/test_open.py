@@ -108,6 +108,12 @@ def test_as_the_builtin(full: Place) -> None:
         dvc_like.open("model", mode="w")
 
 
+def test_the_mode_may_be_the_second_argument(full: Place) -> None:
+    path = next(name for name, node in full.data().items() if node[0] == "file")
+    with dvc_like.open(path, "rb") as file:
+        assert file.read() == dvc_like.read(path)
+
+
 def test_another_version(full: Place) -> None:
     assert (dvc_like.read("model", rev="v1"), dvc_like.read("model", rev="HEAD")) == (b"mmm", b"MMM")
     assert (dvc_like.read("sets/data/a", rev="v1"), dvc_like.read("sets/data/a")) == (b"aaaa", b"AAAA")

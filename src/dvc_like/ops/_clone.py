@@ -44,6 +44,8 @@ _DAMAGED = re.compile(
     r"index file .* is too small|error opening index",
     re.I,
 )
+#: What git says beside the reason, whatever that is.
+_NOISE = re.compile(r"Please make sure you have|and the repository exists")
 _NOT_THERE = re.compile(r"not our ref|unadvertised object|no such remote ref|find remote ref", re.I)
 
 
@@ -240,6 +242,7 @@ class Clone(Git):
         text = error.message.partition("failed: ")[2] or error.message
         text = re.sub(r"(\\r)?\\n", "\n", text).strip()  # it is escaped for a terminal
         shown = show(bare(self.url))
+        said = tuple(line for line in text.splitlines() if line.strip() and not _NOISE.match(line))[-3:]
         if _UNSUPPORTED.search(text):
             return _Unsupported(text)
         if "mismatched algorithms" in text:
@@ -252,13 +255,13 @@ class Clone(Git):
             return RemoteDenied(
                 f"{shown} cannot be read: access is denied, or there is no such repository",
                 hint="If it is private, see that `git ls-remote` of it works: a credential helper, or an ssh key.",
-                details=tuple(text.splitlines()[-3:]),
+                details=said,
             )
         kind = _Damaged if _DAMAGED.search(text) else RemoteUnavailable
         return kind(
             f"{shown} cannot be reached",
             hint="Check the address and the network: `git ls-remote` of it says the same.",
-            details=tuple(text.splitlines()[-3:]),
+            details=said,
         )
 
     # ---------------------------------------------------------------- what is here

@@ -15,10 +15,10 @@ from ._reader import open_reader, path_in
 
 def open(
     path: str | os.PathLike[str],
+    mode: str = "r",
     *,
     rev: str | None = None,
     repo: Project | str | os.PathLike[str] | None = None,
-    mode: str = "r",
     encoding: str = "utf-8",
     newline: str | None = None,
     progress: Progress = SILENT,
