@@ -190,6 +190,7 @@ LOOKING = (
         ["undo", "-l"],
     ),
     *(["add", "data", "single"], ["commit"], ["push"], ["push", "-r", "other"], ["unprotect", "data"]),
+    ["get", ".", "data", "-o", "../got"],
 )
 BRINGING = (
     ["checkout"],
@@ -215,6 +216,10 @@ def test_damage_in_the_cache(fresh: Place, cli: InProcess, kind: str, how: Calla
         assert "Traceback" not in done.err, words
         check_workspace(fresh, words, whole=True)
         assert contents_of(store) == before, words
+        if words[0] == "get" and done.code == 0:
+            got = tree_of(fresh.root.parent / "got")
+            assert got == {name.removeprefix("data/"): node for name, node in tree_of(fresh.root).items() if "data/" in name}
+        shutil.rmtree(fresh.root.parent / "got", ignore_errors=True)
         if words[0] == "push" and second.exists():
             assert unsound(second) == [], words
             assert dangling(second) == [], words
@@ -316,6 +321,8 @@ def test_the_table_names_every_verb_that_reads_objects() -> None:
     reads_none = {
         *("init", "config", "cache", "completion", "root", "check-ignore", "install", "uninstall"),
         *("git-hook", "git-merge", "remove", "move"),  # pointers only, or by way of a verb that is in the matrix
+        *("import", "update", "import-url"),  # as `get`, or what is not in a cache yet
+        "migrate",  # a cache of others, each object of which is hashed before it is first used
     }
     named = {words[0] for words in (*LOOKING, *BRINGING, *AWAY)} | {"fsck"}
     assert set(COMMANDS) - reads_none == named | (named - set(COMMANDS))
