@@ -177,12 +177,16 @@ def names(remotes: Iterable[str]) -> list[str]:
 
 def meaning(name: str, value: str) -> object:
     """Return what the text of a setting means, by its kind; raise `ValueError` that completes "NAME = 'text' ..."."""
-    key = key_of(name.partition(".")[0], name.rpartition(".")[2])
+    key = _key(name.partition(".")[0], name.rpartition(".")[2])
     return key.kind(value) if key else value
 
 
-def key_of(section: str, key: str) -> Key | None:
-    """Return what is known of a setting, None when there is no such one: a plug-in may read it."""
+def is_setting(name: str) -> bool:
+    """Tell whether a setting is one of ours: what a plug-in reads is not."""
+    return _key(name.partition(".")[0], name.rpartition(".")[2]) is not None
+
+
+def _key(section: str, key: str) -> Key | None:
     return KEYS.get(section, {}).get(key)
 
 
@@ -201,7 +205,7 @@ def check_tracked(section: str, key: str, value: str) -> str | None:
 
     Whoever can commit writes that file for everybody who clones: it may point, never command or pay.
     """
-    known = key_of(section, key)
+    known = _key(section, key)
     if not (known.tracked if known else section != "remote"):  # what a plug-in reads may be a secret
         return "belongs into the local or the user's configuration, not into a file that Git tracks"
     if known and known.least and _is_below(known.least, value):
@@ -248,7 +252,7 @@ def _read(level: str, path: str) -> list[Value]:
 
 
 def _may_be_tracked(name: str) -> bool:
-    known = key_of(name.partition(".")[0], name.rpartition(".")[2])
+    known = _key(name.partition(".")[0], name.rpartition(".")[2])
     return known is not None and known.tracked
 
 

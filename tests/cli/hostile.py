@@ -209,9 +209,9 @@ def a_setting(attack: Attack) -> None:
 
 
 def special_files(attack: Attack) -> None:
-    """A pipe where a file is expected."""
+    """A pipe where a file is expected; but for `.gitignore`, at which Git itself waits."""
     path = attack.copy / attack.chance.choice(
-        ("data/x", "data/pipe", "single", "single.meta", ".dvc-likeignore", ".gitignore", "mine/p")
+        ("data/x", "data/pipe", "single", "single.meta", ".dvc-likeignore", "mine/p")
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)

@@ -265,6 +265,16 @@ def test_a_revision_that_is_not_there_names_near_ones(origin: Origin, cli: InPro
         assert {"main", "v1"} & set(done.err.partition("hint:")[2].replace(",", " ").replace(".", " ").split())
 
 
+def test_what_is_typed_wrong_is_named(origin: Origin, cli: InProcess) -> None:
+    done = cli("get", "../origin", "model.bin", "--rev", "v9", code=2)
+    assert "../origin has no revision 'v9'" in done.err
+    for path in ("..", "../model.bin", "data/../../x", "/etc/passwd", "//x"):
+        assert "leads out of the repository" in cli("get", origin.url, path, code=2).err
+    for path in (".", "/", "", "data/.."):
+        assert "not its top" in cli("get", origin.url, path, code=2).err
+    assert os.listdir() == []
+
+
 def test_bytes_that_the_remote_lost_are_named_with_the_way_out(origin: Origin, cli: InProcess, tmp_path: Path) -> None:
     (tmp_path / "origin-store").rename(tmp_path / "lost")
     (tmp_path / "origin-store").mkdir()
@@ -306,6 +316,9 @@ def test_a_repository_without_a_remote_or_with_one_beside_it(origin: Origin) -> 
 
 
 def test_unreachable_private_and_no_repository_at_all(origin: Origin, cli: InProcess, tmp_path: Path) -> None:
+    done = cli("get", "ssh://nobody@127.0.0.1:1/x.git", "model.bin", code=6)
+    assert "ssh" in done.err.partition("cannot be reached")[2].partition("hint:")[0], "the reason is told"
+    assert "Please make sure" not in done.err
     origin.server.deny = True
     done = cli("get", origin.url, "model.bin", code=6)
     assert origin.url in done.err

@@ -18,7 +18,7 @@ from tests.safety import INPUT, PATHS, cases
 
 cli = in_process
 
-FEW, MANY, RUNS = 60, 3500, 3
+FEW, MANY, RUNS = 40, 3500, 3
 SECONDS = 60  # far more than any of them takes
 MINE = {"mine/work.txt": "work of the user's that nothing may touch"}
 

@@ -125,6 +125,17 @@ def test_what_is_there_is_never_replaced(origin: Origin, place: Place, cli: InPr
     assert tree_of(place.root, skip=(".git", ".dvc-like")) == before
 
 
+def test_every_hint_can_be_typed_in_the_current_folder(origin: Origin, place: Place, cli: InProcess) -> None:
+    (place / "sub").mkdir()
+    cli("import", origin.url, "data", "--rev", "v1", cwd=place / "sub")
+    assert "`dvc-like update data`" in cli("import", origin.url, "data", cwd=place / "sub", code=5).err
+    assert "The imports named are up to date" in cli("update", "data", cwd=place / "sub").out
+    place.write({"sub/data/a.txt": "mine"})
+    done = cli("import", origin.url, "data", "--rev", "v1", cwd=place / "sub", code=5)
+    assert "sub/data/a.txt" in done.err
+    assert "--force" not in done.err, "import has no such option"
+
+
 def test_git_is_told_where_that_is_wanted(origin: Origin, place: Place, cli: InProcess) -> None:
     place.config(core_autostage="true")
     assert "git add" not in cli("import", origin.url, "model.bin").out
@@ -151,7 +162,10 @@ def test_a_folder_on_this_machine_is_kept_relative_and_allowed(origin: Origin, p
     assert (place / "sub/model.bin").read_text() == "model 2"
 
 
-def test_a_password_is_kept_in_the_local_configuration_alone(origin: Origin, place: Place, cli: InProcess) -> None:
+def test_a_password_is_kept_in_the_local_configuration_alone(
+    origin: Origin, place: Place, cli: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TRACE", str(trace := tmp_path / "trace"))
     origin.server.login = "ann:s3cret"
     url = origin.server.url("origin/.git", "ann:s3cret")
     for user in ("", "ann:wrong"):
@@ -165,6 +179,8 @@ def test_a_password_is_kept_in_the_local_configuration_alone(origin: Origin, pla
     origin.change({"model.bin": "model 2"})
     cli("update")
     assert (place / "model.bin").read_text() == "model 2"
+    assert "git remote-http origin" in (commands := trace.read_text())  # others see the command lines of all processes
+    assert "s3cret" not in commands
 
 
 def test_little_is_moved_of_a_long_history(tmp_path: Path, server: GitHttp, place: Place, home: Path) -> None:
@@ -280,7 +296,11 @@ def test_unsaved_changes_stop_the_one_target_and_no_other(origin: Origin, place:
     old = source_in(place, "data")
     origin.change({"data/a.txt": "alpha 2", "model.bin": "model 2"})
     place.write({"data/a.txt": "mine"})
-    assert "data/a.txt" in cli("update", code=5).err
+    assert "model.bin" in cli("update", "--dry-run", code=0).out
+    done = cli("update", code=5)
+    assert "data/a.txt" in done.err
+    assert "updated    model.bin" in done.out
+    assert "git add model.bin.meta" in done.out
     assert (place / "data/a.txt").read_text() == "mine"
     assert source_in(place, "data") == old
     assert (place / "model.bin").read_text() == "model 2"
@@ -383,6 +403,9 @@ def test_an_update_that_was_killed_is_finished_by_the_next(origin: Origin, place
         "~/origin",
         "http://example.invalid/x.git",
         "git://example.invalid/x.git",
+        "http://127.0.0.1:1/x.git",
+        "http://localhost:1/x.git",
+        "git://[::1]:1/x.git",
         "http://127.0.0.1.example.invalid/x.git",
         "https://ann:s3cret@example.invalid/x.git",
     ],
@@ -405,6 +428,14 @@ def test_a_hostile_source_is_not_contacted(
         cli(*words)
     assert not (tmp_path / "pwned").exists()
     assert not (home / "cache").exists()
+    assert (place / "model.bin").read_text() == "model 1"
+
+
+def test_a_local_configuration_that_git_tracks_gives_no_leave(origin: Origin, place: Place, cli: InProcess) -> None:
+    bring(place, origin, "model.bin")
+    origin.change({"model.bin": "model 2"})
+    place.git("add", "--force", ".dvc-like/config.local")
+    assert "import.allow" in cli("update", code=7).err
     assert (place / "model.bin").read_text() == "model 1"
 
 

@@ -51,6 +51,10 @@ def test_what_cannot_be_read(place: Place, memory: Any, url: str, code: int) -> 
     assert place.data() == {}
 
 
+def test_a_server_that_does_not_answer_is_named(place: Place) -> None:
+    assert "ftp://127.0.0.1:1/x: the connection broke" in run("import-url", "ftp://127.0.0.1:1/x", code=6).err
+
+
 def test_names_that_lead_out_are_refused(place: Place, memory: Any) -> None:
     memory.store["/b/../../evil"] = memory.open("/b/ok", "wb")
     memory.pipe("/b/.git/hooks/x", b"x")

@@ -59,7 +59,11 @@ def test_a_file_goes_to_the_remote_and_is_pulled(place: Place, store: Path, web:
 def test_a_named_remote_is_where_it_lives(place: Place, tmp_path: Path, web: Web) -> None:
     web.pages["/x"] = Page(SMALL, etag='"1"')
     place.config("project", **{"remote_other.url": str(tmp_path / "other")})
-    run("import-url", f"{web.url}/x", "--to-remote", "-r", "other")
+    done = run("import-url", f"{web.url}/x", "--to-remote", "-r", "other")
+    assert "dvc-like pull x brings it here" in done.out
+    (place / "sub").mkdir()
+    assert "dvc-like pull x " in run("import-url", f"{web.url}/x", "--to-remote", "-r", "other", cwd=place / "sub").out
+    run("remove", "sub/x")
     assert list(contents_of(tmp_path / "other").values()) == [SMALL]
     assert "remote: other" in (place / "x.meta").read_text()
     run("pull")

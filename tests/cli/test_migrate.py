@@ -186,8 +186,15 @@ def test_running_it_again_finds_nothing_to_do(repository: DvcRepository, cli: Cl
     staged = repository.git("write-tree")
     assert cli("migrate", "--json").json["targets"] == []
     repository.git("commit", "-q", "-m", "moved")
-    assert cli("migrate", "--json").json["targets"] == []
+    done = cli("migrate", "--json").json
+    assert (done["targets"], done["settings"]) == ([], [])
     assert repository.git("write-tree") == staged
+
+
+def test_the_way_back_can_be_typed_in_a_subfolder(repository: DvcRepository, cli: Cli) -> None:
+    (repository.root / "a/b").mkdir(parents=True)
+    done = cli("migrate", cwd=repository.root / "a/b")
+    assert "Back: git -C ../.. checkout --no-overlay HEAD -- . before" in done.out
 
 
 def test_another_migration_that_came_first_is_noticed(
@@ -533,6 +540,19 @@ def test_a_cache_that_a_tracked_file_names_elsewhere_is_not_read(repository: Dvc
     assert any("what Git tracks leads there" in note for note in done.notes)
     (repository.root / ".dvc/config.local").write_text(f"[cache]\n    dir = {elsewhere}\n")
     assert not any("not in DVC's cache" in note for note in dvc_like.migrate().notes)
+
+
+def test_a_local_configuration_that_git_tracks_is_taken_for_a_tracked_one(repository: DvcRepository) -> None:
+    elsewhere = repository.cache.rename(repository.root.parent / "elsewhere")
+    (repository.root / ".dvc/config.local").write_text(
+        f"[cache]\n    dir = {elsewhere}\n"
+        "['remote \"evil\"']\n    url = s3://b/x\n    endpointurl = http://example.invalid\n    ssl_verify = false\n"
+    )
+    repository.git("add", "-f", ".dvc/config.local")
+    repository.save("hostile")
+    done = dvc_like.migrate(dry_run=True)
+    assert any("what Git tracks leads there" in note for note in done.notes)
+    assert not {"remote.evil.endpointurl", "remote.evil.verify"} & set(done.settings)
 
 
 def test_a_cache_that_is_a_link_of_gits_is_not_read(repository: DvcRepository) -> None:

@@ -93,7 +93,7 @@ def arrive(path: Path) -> None:
     path.with_name("arrived").write_text(AFTER)
 
 
-ACTS = (edit, save, grow, remove, to_folder, to_pipe, arrive)
+ACTS = (edit, remove, *(pytest.param(act, marks=pytest.mark.slow) for act in (save, grow, to_folder, to_pipe, arrive)))
 COMMANDS = {
     "all of it": lambda place: place.add("data"),
     "one file of it": lambda place: place.add("data/x"),

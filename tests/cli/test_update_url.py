@@ -158,7 +158,17 @@ def test_an_object_of_a_bucket(
 
 
 @pytest.mark.parametrize(
-    "url", ["http://192.0.2.1/x", "file:///etc/passwd", "/etc/passwd", "https://ann:secret@192.0.2.1/x", "memory://x"]
+    "url",
+    [
+        "http://192.0.2.1/x",
+        "http://127.0.0.1:1/x",
+        "http://localhost:1/x",
+        "http://[::1]:1/x",
+        "file:///etc/passwd",
+        "/etc/passwd",
+        "https://ann:secret@192.0.2.1/x",
+        "memory://x",
+    ],
 )
 def test_a_place_nobody_here_agreed_to_is_not_contacted(imported: Place, url: str) -> None:
     meta = imported / "x.meta"
@@ -194,6 +204,7 @@ def test_a_login_is_kept_for_this_clone_alone(place: Place, web: Web, clone: Cal
     place.save()
     place.push()
     other = clone()
+    run("config", "--local", "--add", "import.allow", web.url, cwd=other.root)
     assert "refused access" in run("update", cwd=other.root, code=6).err
     for path in (*place.root.rglob("*.meta"), place / ".dvc-like/config"):
         assert b"secret" not in path.read_bytes()

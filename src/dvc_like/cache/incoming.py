@@ -148,8 +148,11 @@ class Incoming:
     def _close(self) -> bool:
         if self._fd is None:
             return False
-        os.close(self._fd)
-        self._fd = None
+        fd, self._fd = self._fd, None
+        try:
+            os.close(fd)  # a share may tell only now that it is full
+        except OSError as error:
+            raise named(error, self._cache.root) from None
         return True
 
 

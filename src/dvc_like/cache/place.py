@@ -6,6 +6,7 @@ workspace only as an open folder and a name.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable
@@ -70,17 +71,18 @@ class Placer:
             for kind in self._types:
                 if self._try(kind, folder, target, digest, fd, status, executable):
                     break
-            after = os.fstat(fd)
-            if not same_bytes(status, after):
-                folder.unlink(target)  # somebody writes to it through a hard link: what was copied may be anything
-                return None
-            if replace:
-                try:
-                    (put or folder.rename)(target, name)
-                except BaseException:
-                    folder.unlink(target)
-                    raise
+            try:
                 after = os.fstat(fd)
+                if not same_bytes(status, after):
+                    folder.unlink(target)  # somebody writes to it through a hard link: what was copied may be anything
+                    return None
+                if replace:
+                    (put or folder.rename)(target, name)
+            except BaseException:
+                with contextlib.suppress(OSError):  # the first error counts
+                    folder.unlink(target)
+                raise
+            after = os.fstat(fd)
             self._renew(digest, status, after, fingerprint)
             return Placed(folder.lstat(name), fingerprint)
         except OSError as error:

@@ -10,7 +10,7 @@ from ..project import Project
 from .command import command as make_command
 from .command import pass_console
 from .console import Console
-from .words import git_hint, human_size, plural
+from .words import git_hint, human_size, plural, typing_from_here
 
 
 @make_command(
@@ -57,7 +57,8 @@ def command(
     files = f"{plural(meta.file_count, 'file')}, " if meta.is_folder else ""
     console.say(f"{done.state:<9}  {show(target.path)}  ({files}{human_size(meta.size)})", style="green")
     if to_remote:
-        console.say(f"It is on the remote only: dvc-like pull {show(target.path)} brings it here.")
+        pull = f"dvc-like pull {typing_from_here(project.root)(target.path)}"
+        console.say(f"It is on the remote only: {pull} brings it here.")
     folder = target.path.rpartition("/")[0]
     if hint := git_hint(project, [target.meta_path, f"{folder}/.gitignore" if folder else ".gitignore"]):
         console.say(hint)

@@ -47,9 +47,9 @@ def command(
     """List what a repository tracks, whether it is here or not.
 
     URL is another repository, by an address that Git understands or by its folder; PATH is seen from its root. A single
-    word that is no address, and no folder of another project, is a PATH in this one. What Git tracks is listed beside
-    what dvc-like tracks; paths in a dataset come from its listings, so that nothing need be checked out. With -v
-    imports are listed with what they came from.
+    word that is no address, and no folder of another project, is a PATH in this one; without any, the project's root is
+    listed. What Git tracks is listed beside what dvc-like tracks; paths in a dataset come from its listings, so that
+    nothing need be checked out. With -v imports are listed with what they came from.
     """
     repo, top = _place(places)
     wrong: list[DvcLikeError] = []

@@ -10,7 +10,7 @@ from ..paths import show
 from .command import command as make_command
 from .command import pass_console
 from .console import Console
-from .words import human_size, plural
+from .words import human_size, plural, typing_from_here
 
 
 @make_command(
@@ -84,6 +84,7 @@ def _report(console: Console, done: Migration) -> None:
     if any(name.startswith("remote.") for name in done.settings):
         console.say("Then: dvc-like push, which uploads the lists of folders, and of the data what DVC had not pushed")
     if done.commit is not None:
-        console.say(
-            f"Back: git checkout --no-overlay HEAD -- . before the commit, after it git checkout {done.commit[:10]}"
-        )
+        top = typing_from_here(done.root)(".")
+        git = "git" if top == "." else f"git -C {top}"  # the path that follows is one of the current folder
+        back = f"{git} checkout --no-overlay HEAD -- ."
+        console.say(f"Back: {back} before the commit, after it git checkout {done.commit[:10]}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ..errors import DvcLikeError, gathered
 from ..ops._sources import RepoSource, Source
 from ..ops.update import Updated, update
 from ..paths import show
@@ -51,6 +52,7 @@ def command(
     del recursive
     may_ask()
     project = Project.find()
+    wrong: list[DvcLikeError] = []
     done = update(
         project,
         targets,
@@ -60,16 +62,25 @@ def command(
         to_remote=to_remote,
         remote=remote,
         jobs=jobs,
+        failures=wrong,
         progress=console.progress,
     )
+    if done or not wrong:
+        _report(console, project, done, dry_run=dry_run)
+    if wrong:
+        raise gathered(wrong)
+    if all(one.state == "unchanged" for one in done):
+        which = "The imports named are" if targets else "All imports are"
+        console.say(f"{which} up to date." if done else "Nothing is imported here.")
+
+
+def _report(console: Console, project: Project, done: list[Updated], *, dry_run: bool) -> None:
     console.document("update", {"dry_run": dry_run, "targets": [_as_json(one) for one in done]})
     for one in done:
         if one.state != "unchanged" or console.verbose:
             console.say(_line(one), style="green" if one.state == "updated" else "")
     changed = [one.new for one in done if one.state != "unchanged"]
-    if not changed:
-        console.say("Nothing is imported here." if not done else "All imports are up to date.")
-    elif not dry_run and (hint := git_hint(project, [one.meta_path for one in changed])):
+    if not dry_run and (hint := git_hint(project, [one.meta_path for one in changed])):
         console.say(hint)
 
 

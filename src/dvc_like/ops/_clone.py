@@ -13,19 +13,23 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from .. import digest as digests
 from .. import homes
 from ..errors import DvcLikeError, RemoteDenied, RemoteError, RemoteUnavailable, UnsafePath, UsageError
 from ..git import Git
 from ..locks import lock
-from ..paths import show
+from ..paths import CONTROL, show
 from ..progress import Progress
 from ._sources import bare, scheme_of
 
 TIMEOUT = 3600.0  # seconds that another process may take to bring what we need as well
 _FULL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NAME = re.compile(r"(?!-)[^\x00-\x20~^:?*\[\\]+")  # what may be the name of a ref
+_HELPER = (
+    """!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$DVC_LIKE_USER" "$DVC_LIKE_PASSWORD"; }; f"""
+)
 _COUNT = "GIT_CONFIG_COUNT"  # settings that Git takes from the environment
 _SCHEMES = ("https", "http", "ssh", "git+ssh", "ssh+git", "git")
 _ALL = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
@@ -40,6 +44,8 @@ _DAMAGED = re.compile(
     r"index file .* is too small|error opening index",
     re.I,
 )
+#: What git says beside the reason, whatever that is.
+_NOISE = re.compile(r"Please make sure you have|and the repository exists")
 _NOT_THERE = re.compile(r"not our ref|unadvertised object|no such remote ref|find remote ref", re.I)
 
 
@@ -205,8 +211,9 @@ class Clone(Git):
 
     def _talk(self, words: tuple[str, ...], held: int, stdin: bytes | None = None, *, named: bool = False) -> bytes:
         """Run a git that talks to the other side; raise what its words mean."""
-        settings = {
-            "remote.origin.url": self.url,  # neither on a command line, which others see, nor in a file
+        settings, more = _login(self.url)
+        settings |= {
+            "remote.origin.url": bare(self.url),  # Git hands it to its helpers on a command line, which others see
             # Without these, Git would write them into the repository, and fetch one by one what it reads there.
             "remote.origin.promisor": "true",
             "remote.origin.partialclonefilter": "blob:none",
@@ -218,7 +225,7 @@ class Clone(Git):
             settings["fetch.negotiationAlgorithm"] = "noop"
         given = os.environ.get(_COUNT, "")
         count = int(given) if given.isdigit() else 0
-        more = {_COUNT: str(count + len(settings))}
+        more[_COUNT] = str(count + len(settings))
         for at, (key, value) in enumerate(settings.items(), count):
             more |= {f"GIT_CONFIG_KEY_{at}": key, f"GIT_CONFIG_VALUE_{at}": value}
         more["GIT_TERMINAL_PROMPT"] = os.environ.get("GIT_TERMINAL_PROMPT", "0")
@@ -233,10 +240,9 @@ class Clone(Git):
     def _meaning(self, error: DvcLikeError) -> DvcLikeError:
         """Return what a failure of git means; only what it says tells."""
         text = error.message.partition("failed: ")[2] or error.message
-        text = (
-            re.sub(r"(\\r)?\\n", "\n", text).replace(self.url, bare(self.url)).strip()
-        )  # it is escaped for a terminal
+        text = re.sub(r"(\\r)?\\n", "\n", text).strip()  # it is escaped for a terminal
         shown = show(bare(self.url))
+        said = tuple(line for line in text.splitlines() if line.strip() and not _NOISE.match(line))[-3:]
         if _UNSUPPORTED.search(text):
             return _Unsupported(text)
         if "mismatched algorithms" in text:
@@ -249,13 +255,13 @@ class Clone(Git):
             return RemoteDenied(
                 f"{shown} cannot be read: access is denied, or there is no such repository",
                 hint="If it is private, see that `git ls-remote` of it works: a credential helper, or an ssh key.",
-                details=tuple(text.splitlines()[-3:]),
+                details=said,
             )
         kind = _Damaged if _DAMAGED.search(text) else RemoteUnavailable
         return kind(
             f"{shown} cannot be reached",
             hint="Check the address and the network: `git ls-remote` of it says the same.",
-            details=tuple(text.splitlines()[-3:]),
+            details=said,
         )
 
     # ---------------------------------------------------------------- what is here
@@ -282,6 +288,25 @@ class _Damaged(RemoteUnavailable):
 
 class _Mismatch(RemoteError):
     """The other repository names its objects by another algorithm."""
+
+
+def _login(url: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the settings, and the environment they need, by which Git logs in with what stands in a URL.
+
+    It is for that server alone, and no other helper gets to keep it.
+    """
+    plain = bare(url)
+    mark = url.find("://") + 3
+    user, _, password = map(unquote, url[mark : mark + len(url) - len(plain)].removesuffix("@").partition(":"))
+    if scheme_of(url) not in ("http", "https") or not user + password:
+        return {}, {}
+    if re.search(f"[{CONTROL}]", user + password):
+        raise UsageError(f"the login in {show(plain)} holds a control character")
+    server = f"credential.{plain[:mark]}{re.split('[/?#]', plain[mark:], maxsplit=1)[0]}"
+    if not password:
+        return {f"{server}.username": user}, {}
+    # The same key twice, which Git takes in any case: an empty helper makes it forget those before it.
+    return {f"{server}.helper": "", f"{server}.Helper": _HELPER}, {"DVC_LIKE_USER": user, "DVC_LIKE_PASSWORD": password}
 
 
 def clone_of(url: str, progress: Progress) -> Clone:

@@ -48,7 +48,7 @@ _Read = dict[str, dict[str, tuple[str, bool]]]
 
 def translate(root: str, tracked: Collection[str], survey: Survey) -> str:
     """Add our settings to `survey`; return the folder of DVC's cache. `tracked` is what Git tracks here."""
-    found = _read(root, survey)
+    found = _read(root, tracked, survey)
     for name, ours in _SETTINGS.items():
         section, _, key = name.partition(".")
         if key in found.get(section, {}):
@@ -62,10 +62,14 @@ def translate(root: str, tracked: Collection[str], survey: Survey) -> str:
     return _cache(root, tracked, found, survey)
 
 
-def _read(root: str, survey: Survey) -> _Read:
-    """Read both files of the repository; the local one wins. The user's and the machine's are none of its own."""
+def _read(root: str, known: Collection[str], survey: Survey) -> _Read:
+    """Read both files of the repository; the local one wins. The user's and the machine's are none of its own.
+
+    The local one is as good as any other where Git tracks it, or a link that it lies behind.
+    """
     found: _Read = {}
-    for name, tracked in (("config", True), ("config.local", False)):
+    for name in ("config", "config.local"):
+        tracked = name == "config" or FOLDER in known or f"{FOLDER}/{name}" in known
         path = os.path.join(root, FOLDER, name)
         try:
             with open(path, encoding="utf-8") as file:

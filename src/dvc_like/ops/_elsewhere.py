@@ -76,7 +76,10 @@ def path_in(project: Project, place: str | os.PathLike[str], path: str, near: Pr
 
 def _here(folder: str, path: str, place: str, rev: str | None, *, workspace: bool) -> tuple[Project, str | None]:
     if not os.path.isdir(folder):
-        raise UsageError(f"there is no folder {show(folder)}", hint="Give a URL, or the folder of a repository.")
+        raise UsageError(
+            f"there is no folder {show(folder)}",
+            hint="Check the spelling: a repository is named by a URL or by its folder.",
+        )
     inner = folder
     for part in path.split("/"):  # a project in it may begin on the way to the path
         if not os.path.isdir(os.path.join(inner, part)):
@@ -100,7 +103,13 @@ def _here(folder: str, path: str, place: str, rev: str | None, *, workspace: boo
             f"{show(place)} is no Git repository, so there are no revisions",
             hint="`dvc-like get` without --rev takes what is recorded there now.",
         )
-    return project, project.git.resolve(rev or "HEAD")
+    try:
+        return project, project.git.resolve(rev or "HEAD")
+    except UsageError:
+        raise UsageError(
+            f"{show(place)} has no revision {show(rev)!r}" if rev else f"{show(place)} has no commit yet",
+            hint="`git log` and `git branch -a` there show what it has." if rev else "Commit there first.",
+        ) from None
 
 
 def _project_at(clone: Clone, commit: str, path: RelPath, place: str) -> Project:

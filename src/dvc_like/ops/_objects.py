@@ -13,6 +13,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from ..cache.writer import Writer
@@ -26,7 +27,7 @@ from ._closure import Need
 from ._opened import WHOLE_UP_TO, Held, HeldFile, LocalFile, RangedFile, Shared
 from ._remote_trees import read_trees
 from ._session import open_session
-from ._store import Store, connect, remote_name
+from ._store import Store, open_store, remote_name
 from ._transfer import as_error
 from .fetch import Fetched, Fetcher, Into
 
@@ -51,27 +52,32 @@ class Objects:
         self._keep = keep
         self._stores: dict[str, Store] = {}
         self._last: tuple[str, Shared | None] = "", None
-        _when_gone(self, self._stack.close)  # a reader that is shared is closed by nobody
         self._trees: dict[Digest, bytes] = {}
         self._size = 0  # of them
+        _when_gone(self, self._stack.close)  # a reader that is shared is closed by nobody
 
     def close(self) -> None:
         """Give back what is open; files that are being read stay readable where they lie on this machine."""
         self._stack.close()
-        for store in self._stores.values():
-            store.backend.close()
 
     # ---------------------------------------------------------------- remotes
 
     def _open_store(self, name: str, old: Store | None = None) -> Store:
-        """Return a remote that is open and was looked at: another than `old`, which others may still read from."""
-        with self.mutex:
+        """Return a remote that is open and was looked at: later than `old`, which others may still read from."""
+        with self.mutex, contextlib.ExitStack() as opened:
             store = self._stores.get(name)
-            if store is None or store is old:
-                store = connect(self._project, name, jobs=None, create=False, progress=self.session.progress)
-                _when_gone(store, store.backend.close)  # when the last one who reads from it is done
-                store.look()
-                self._stores[name] = store
+            if store is None or (store is old and not store.identity):
+                progress = self.session.progress
+                store = opened.enter_context(
+                    open_store(self._project, name, jobs=None, create=False, progress=progress)
+                )
+            elif store is old:
+                store = replace(store, packs=store.packs.again())
+            else:
+                return store
+            store.look()
+            self._stack.enter_context(opened.pop_all())
+            self._stores[name] = store
             return store
 
     def ask(self, remote: str, work: Callable[[Store], Result], lacks: Callable[[Result], bool]) -> Result:
@@ -81,12 +87,11 @@ class Objects:
         store = self._open_store(name)
         try:
             result = work(store)
+            return work(self._open_store(name, known)) if store is known and lacks(result) else result
         except KeyboardInterrupt:
             with self.mutex:  # it moves nothing any more, and the program may live on
-                if self._stores.get(name) is store:
-                    del self._stores[name]
+                self._stores.pop(name, None)
             raise
-        return work(self._open_store(name, known)) if store is known and lacks(result) else result
 
     # ---------------------------------------------------------------- trees
 
@@ -97,7 +102,7 @@ class Objects:
             self.cache.has_trash = None
             data = self.cache.read_tree(digest)
             if data is None:
-                return self._load([digest], remote).get(digest)
+                return self._bring_trees([digest], remote).get(digest)
             self._remember({digest: data})
         return data
 
@@ -105,9 +110,9 @@ class Objects:
         """Bring trees, so that those of one level cost few requests; what cannot be had is left out."""
         missing = [digest for digest in wanted if digest not in self._trees and not self.cache.has_tree(digest)]
         if missing:
-            self._load(missing, remote)
+            self._bring_trees(missing, remote)
 
-    def _load(self, missing: list[Digest], remote: str) -> dict[Digest, bytes]:
+    def _bring_trees(self, missing: list[Digest], remote: str) -> dict[Digest, bytes]:
         try:
             found = self.ask(
                 remote, lambda store: read_trees(self.cache, store, missing), lambda found: len(found) < len(missing)

@@ -47,8 +47,9 @@ class Session:
     def _ahead(self) -> int:
         """By how many nanoseconds our clock is ahead of that of the file system, as where a server is behind."""
         with contextlib.suppress(OSError):
+            before = time.time_ns()  # not after: a delay in between must not look like a server that is behind
             os.utime(self.project.tmp)
-            return max(0, time.time_ns() - os.stat(self.project.tmp).st_ctime_ns - _COARSE)
+            return max(0, before - os.stat(self.project.tmp).st_ctime_ns - _COARSE)
         return 0
 
     def now_ns(self) -> int:

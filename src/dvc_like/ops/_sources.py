@@ -23,7 +23,6 @@ KEY = "source"
 ALLOW = "import.allow"
 #: What is encrypted, and shows who answers. Anything else needs the word of this machine's user.
 SAFE_SCHEMES = frozenset({"https", "ssh", "git+ssh", "ssh+git", "s3", "gs", "gcs", "abfs", "abfss", "az", "sftp"})
-_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _SCP = re.compile(r"(?:[^/:@\s]+@)?(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{2,}):(?!:)(?!//).+")  # host:path, for Git
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -181,11 +180,11 @@ def bare(place: str) -> str:
 
 
 def needs_leave(place: str) -> bool:
-    """Tell whether a place may be contacted only because the user of this machine said so."""
-    scheme = scheme_of(place)
-    host = re.match(r"(\[[^\]]*\]|[^:/?#]*)", place.partition("://")[2])
-    near = scheme in ("http", "git") and host is not None and host[0].lower() in _LOOPBACK
-    return not (near or scheme in SAFE_SCHEMES) or bare(place) != place
+    """Tell whether a place may be contacted only because the user of this machine said so.
+
+    That holds for a server on this machine as well: what it does for a request is its own affair.
+    """
+    return scheme_of(place) not in SAFE_SCHEMES or bare(place) != place
 
 
 def reach(project: Project, place: str) -> str:
@@ -194,7 +193,9 @@ def reach(project: Project, place: str) -> str:
     Raises `UnsafePath` when it may not be contacted.
     """
     check_place(place)
-    allowed = [value.text for value in project.config.values if value.name == ALLOW and value.level != "project"]
+    local, git = os.path.relpath(project.config.files["local"], project.root).replace(os.sep, "/"), project.git
+    strange = {"project", "local"} if git is not None and git.tracked([local]) else {"project"}
+    allowed = [value.text for value in project.config.values if value.name == ALLOW and value.level not in strange]
     wanted = _normal(project, place)
     for prefix in allowed:
         if wanted is not None and _covers(_normal(project, bare(prefix)), wanted):

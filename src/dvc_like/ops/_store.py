@@ -98,15 +98,14 @@ def remote_name(project: Project, asked: str | None, of_target: str | None = Non
 @contextlib.contextmanager
 def open_store(project: Project, name: str, *, jobs: int | None, create: bool, progress: Progress) -> Iterator[Store]:
     """Open a remote and read its description; with `create` an empty one becomes a store."""
-    store = connect(project, name, jobs=jobs, create=create, progress=progress)
+    store = _open(project, name, jobs=jobs, create=create, progress=progress)
     try:
         yield store
     finally:
         store.backend.close()
 
 
-def connect(project: Project, name: str, *, jobs: int | None, create: bool, progress: Progress) -> Store:
-    """Do what `open_store` does, for a caller who closes the backend."""
+def _open(project: Project, name: str, *, jobs: int | None, create: bool, progress: Progress) -> Store:
     options = project.config.remotes()[name]
     with of_remote(name):
         if jobs is not None:

@@ -88,8 +88,10 @@ def get(
 
 
 def typed_path(path: str | os.PathLike[str]) -> RelPath:
-    """Return a path in a repository as somebody typed it; raise `UsageError` for its top, `UnsafePath` outside."""
+    """Return a path in a repository as somebody typed it; raise `UsageError` for its top and what is outside."""
     text = posixpath.normpath(os.fspath(path).replace(os.sep, "/"))
+    if f"{text}/".startswith("../") or (text.startswith("/") and text.strip("/")):
+        raise UsageError(f"{show(text)} leads out of the repository", hint="Name the path as seen from its top.")
     if text in (".", "/", ""):
         raise UsageError("name a file or a folder in the repository, not its top")
     return paths.parse(text)

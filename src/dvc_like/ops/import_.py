@@ -15,7 +15,7 @@ from ..fsutil import Dir
 from ..meta.file import SUFFIX, Meta
 from ..meta.rewrite import rewrite
 from ..meta.tree import EXECUTABLE, FOLDER, Entry
-from ..paths import RelPath, parent, show
+from ..paths import RelPath, parent, show, typed
 from ..progress import SILENT, Progress
 from ..project import Project
 from ..workspace import gitignore
@@ -58,19 +58,19 @@ def import_(
     folder) may be a folder to put it into. `remote` is one of that repository's. No credential in `repo` is recorded
     where Git tracks it. Raises as `get` does; `WouldOverwrite` when something is at `out`.
     """
-    typed, inner = os.fspath(repo), typed_path(path)
-    place = kept(project, typed)
-    with elsewhere(typed, rev, path=inner, progress=progress) as (other, commit):
+    given, inner = os.fspath(repo), typed_path(path)
+    place = kept(project, given)
+    with elsewhere(given, rev, path=inner, progress=progress) as (other, commit):
         assert commit is not None
-        there = There(other, commit, path_in(other, typed, inner), name_of(typed))
+        there = There(other, commit, path_in(other, given, inner), name_of(given))
         source = RepoSource(place, inner, commit, rev)
         with open_session(project, progress, worktree=True, cache="shared") as session:
             target = destination(session, inner.rpartition("/")[2], out, source)
             entry = bring(session, there, remote=remote, jobs=jobs)
             found = Target(target, with_source(as_meta(entry), source))
-            place_import(session, found, words("import", [name_of(typed), inner]))
+            place_import(session, found, words("import", [name_of(given), inner]))
             pointers = tell_git(session, [target])
-    allow(project, typed if not is_local(typed) else place)
+    allow(project, given if not is_local(given) else place)
     return Imported(found, source, pointers)
 
 
@@ -101,7 +101,7 @@ def destination(session: Session, name: str, out: str | os.PathLike[str] | None,
     if holder is not None and source_of(holder.meta, holder.meta_path) != source:
         raise WouldOverwrite(
             f"{show(path)} is tracked already; nothing was changed",
-            hint=f"Choose another name with -o, or `dvc-like update {show(path)}` if it is an import.",
+            hint=f"Choose another name with -o, or `dvc-like update {typed(path)}` if it is an import.",
         )
     if holder is None and status_at(session.root, path) is not None:
         raise WouldOverwrite(
@@ -122,6 +122,10 @@ def place_import(session: Session, target: Target, verb: str) -> None:
         before = read_pointer(session.root, target.meta_path) or b""
         write_pointer(session, target, rewrite(target.meta, before, keys=(KEY,)))
         done = checkout_in(session, [Wanted(target, target.path)], failures)
+    for number, error in enumerate(failures):
+        if isinstance(error, WouldOverwrite):  # here is no --force to give them up with
+            hint = "Save them with `dvc-like add`, or move them away."
+            failures[number] = WouldOverwrite(error.message, hint=hint, details=error.details)
     if done.missing:
         failures.append(missing_error(session, done.missing))
     if failures:

@@ -81,7 +81,7 @@ def migrate(
     survey = look_over(root, git, source)
     commit = _commit(git)
     _settle_cache(root, survey)
-    copied = 0
+    copied, is_work = 0, bool(survey.plans or survey.attributes or survey.gone)
     try:
         _refuse_changes(root, git, survey)
     except DvcLikeError as error:
@@ -89,13 +89,13 @@ def migrate(
             raise
         survey.notes.append("; ".join((f"It would be refused: {error.message}", *error.details)))
     if not dry_run:
-        copied = _carry_out(root, git, survey, progress) if survey.plans or survey.attributes or survey.gone else 0
+        copied = _carry_out(root, git, survey, progress) if is_work else 0
     return Migration(
         root=root,
         targets=tuple(Migrated(one.found.path, one.found.source, one.found.origin, one.meta) for one in survey.plans),
         left=tuple(survey.left),
         notes=tuple(survey.notes),
-        settings=tuple(sorted({name for level in survey.settings.values() for name in level})),
+        settings=tuple(sorted({name for level in survey.settings.values() for name in level if is_work})),
         files=sum(len(plan.files) for plan in survey.plans),
         size=sum(plan.meta.size for plan in survey.plans),
         copied=copied,

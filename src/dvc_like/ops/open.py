@@ -15,14 +15,16 @@ from ._reader import open_reader, path_in
 
 def open(
     path: str | os.PathLike[str],
+    mode: str = "r",
     *,
     rev: str | None = None,
     repo: Project | str | os.PathLike[str] | None = None,
-    mode: str = "r",
     encoding: str = "utf-8",
+    newline: str | None = None,
     progress: Progress = SILENT,
 ) -> IO[Any]:
     """Open a tracked file for reading, whether it is here or not; `mode` is ``r`` for text or ``rb`` for bytes.
+    `encoding` and `newline` are those of the built-in `open`.
 
     `rev` is any revision of Git; without one it is the version that the meta file in the workspace names, whatever
     became of the file itself. `repo` is a project, a folder in one or the URL of a repository of Git, and the path is
@@ -43,7 +45,7 @@ def open(
             version = f" in {show(rev)}" if rev is not None else ""
             raise UsageError(f"{show(place)} is not tracked{version}", hint="`dvc-like ls` lists what is.")
         file = reader.open(found)
-    return file if mode == "rb" else io.TextIOWrapper(file, encoding)
+    return file if mode == "rb" else io.TextIOWrapper(file, encoding, newline=newline)
 
 
 def read(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..config import USER_LEVELS, Config, check_tracked, default_files, edit, key_of, meaning, split_name
+from ..config import USER_LEVELS, Config, check_tracked, default_files, edit, is_setting, meaning, split_name
 from ..errors import NoProject, UsageError
 from ..paths import show
 from ..project import Project
@@ -34,7 +34,7 @@ def masked(name: str, text: str) -> str:
         return text
     if key in _URLS or section == "import":
         return redact(text)
-    return "***" if key in _SECRET or key_of(section, key) is None else text  # what a plug-in reads may be a secret
+    return "***" if key in _SECRET or not is_setting(name) else text  # what a plug-in reads may be a secret
 
 
 def set_setting(config: Config, setting: str, value: str | None, *, level: str, add: bool = False) -> None:

@@ -72,19 +72,21 @@ def update(
     to_remote: bool = False,
     remote: str | None = None,
     jobs: int | None = None,
+    failures: list[DvcLikeError] | None = None,
     progress: Progress = SILENT,
 ) -> list[Updated]:
     """Bring imported targets (default: all) to what their branch, tag or URL is now, or to another revision `rev`.
 
     Raises `WouldOverwrite` for data that is not safe in the cache, or that was recorded here since, unless `force`.
     With `dry_run` nothing is changed. With `to_remote` what comes from a URL goes to a remote and not to this machine,
-    as by `import_url`. All targets are tried; the worst failure is raised at the end.
+    as by `import_url`. All targets are tried; what went wrong is added to `failures`; when that is None it is raised
+    at the end.
     """
-    failures: list[DvcLikeError] = []
+    wrong: list[DvcLikeError] = []
     done: list[Updated] = []
     asking = Asking(rev, remote, jobs, to_remote)
     with open_session(project, progress, worktree=not dry_run, cache="shared") as session:
-        imports = list(_imports(session, targets, failures))
+        imports = list(_imports(session, targets, wrong))
         record = contextlib.nullcontext() if dry_run else recorded(session, words("update", targets))
         with record as recorder:
             for target, source in imports:
@@ -92,14 +94,16 @@ def update(
                     with _KINDS[type(source)](session, target, source, asking) as answer:
                         done.append(_update(session, target, source, answer, asking, recorder, force=force))
                 except (DvcLikeError, OSError) as error:
-                    wrong = explained(error, "Nothing was recorded for it.")
-                    failures.append(
-                        type(wrong)(f"{show(target.path)}: {wrong.message}", hint=wrong.hint, details=wrong.details)
+                    told = explained(error, "Nothing was recorded for it.")
+                    wrong.append(
+                        type(told)(f"{show(target.path)}: {told.message}", hint=told.hint, details=told.details)
                     )
         if not dry_run:
             tell_git(session, [one.new.path for one in done if one.state != "unchanged"])
-    if failures:
-        raise gathered(failures)
+    if failures is not None:
+        failures += wrong
+    elif wrong:
+        raise gathered(wrong)
     return done
 
 

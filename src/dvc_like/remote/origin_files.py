@@ -140,15 +140,17 @@ def open_fsspec(url: str, options: dict[str, str], root: str) -> FsspecOrigin:
         raise RemoteError(
             f"{scheme}:// cannot be read here: nothing installed knows it", hint="Install it: pip install fsspec"
         ) from None
-    try:
-        fs, path = url_to_fs(plain)
-    except ImportError as error:
-        raise RemoteError(f"{scheme}:// cannot be read here: {show(str(error))[:200]}", hint="Install it.") from None
-    except ValueError as error:
-        raise UsageError(
-            f"{show(redact(url))} cannot be read: {show(str(error))[:200]}",
-            hint="Give a path, or a URL of http, https, s3 or a scheme that fsspec knows.",
-        ) from None
+    with _Told(show(redact(url))):  # some connect at once
+        try:
+            fs, path = url_to_fs(plain)
+        except ImportError as error:
+            why = show(str(error))[:200]
+            raise RemoteError(f"{scheme}:// cannot be read here: {why}", hint="Install it.") from None
+        except ValueError as error:
+            raise UsageError(
+                f"{show(redact(url))} cannot be read: {show(str(error))[:200]}",
+                hint="Give a path, or a URL of http, https, s3 or a scheme that fsspec knows.",
+            ) from None
     return FsspecOrigin(fs, path, show(redact(url)))
 
 

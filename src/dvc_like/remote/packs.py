@@ -72,6 +72,12 @@ class Packs:
         self.damaged: set[str] = set()  # packs whose index cannot be read
         self.broken: dict[str, frozenset[bytes]] = {}  # packs that were found damaged, and which members
 
+    def again(self) -> Packs:
+        """Return what is known, to be looked at anew while others go on using this."""
+        other = Packs(self._backend, self._folder)
+        other.indexes = dict(self.indexes)
+        return other
+
     # ---------------------------------------------------------------- what there is
 
     def look(self, *, anew: bool = False) -> list[str]:
@@ -100,20 +106,16 @@ class Packs:
         return [pack for pack in self.listed if anew or not self._is_known(pack)]
 
     def _is_known(self, pack: str) -> bool:
-        if pack not in self.indexes and not self._from_folder(pack):
-            return False
+        if pack not in self.indexes:
+            try:
+                with Dir.open_root(self._folder) as folder:
+                    self.indexes[pack] = _checked(folder.read(f"{pack}.idx", _MAX_INDEX), pack)
+            except (OSError, CorruptData):
+                return False
         if self.indexes[pack].file_size == self.listed[pack].size:
             return True
         del self.indexes[pack]
         return False
-
-    def _from_folder(self, pack: str) -> bool:
-        try:
-            with Dir.open_root(self._folder) as folder:
-                self.indexes[pack] = _checked(folder.read(f"{pack}.idx", _MAX_INDEX), pack)
-        except (OSError, CorruptData):
-            return False
-        return True
 
     def read_index(self, pack: str) -> None:
         """Get an index from the store and keep a copy; one that is damaged makes the pack count as damaged."""
