@@ -222,3 +222,12 @@ def test_a_redirect_of_a_tracked_source_to_plain_http(
         assert "from https to" in run("update", code=6).err
     assert (place / "x").read_bytes() == b"one"
     assert web.asked == []
+
+
+def test_what_a_signed_url_led_to_may_be_looked_at_again(place: Place, web: Web) -> None:
+    web.pages["/x"] = Page(b"one", etag='"1"')
+    run("import-url", f"{web.url.replace('http://', 'http://ann:pw@')}/x?v=1&token=secret#part", "x")
+    assert "secret" not in (place / ".dvc-like/config.local").read_text()
+    web.pages["/x"] = Page(b"two", etag='"2"')
+    run("update")
+    assert (place / "x").read_bytes() == b"two"
