@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -175,6 +176,17 @@ def test_a_place_nobody_here_agreed_to_is_not_contacted(imported: Place, url: st
     lines = [f"  url: {url}" if line.startswith("  url:") else line for line in meta.read_text().split("\n")]
     meta.write_text("\n".join(lines))
     assert "import.allow" in run("update", code=7).err or "credential" in run("update", code=7).err
+    assert (imported / "x").read_bytes() == b"one"
+
+
+def test_an_address_of_git_is_no_way_to_files_of_this_machine(imported: Place, tmp_path: Path) -> None:
+    (imported / "ab:").mkdir()
+    (tmp_path / "victim").write_text("secret")
+    meta = imported / "x.meta"
+    way = os.path.relpath(tmp_path / "victim", imported / "ab:")
+    lines = [f"  url: 'ab:/{way}'" if line.startswith("  url:") else line for line in meta.read_text().split("\n")]
+    meta.write_text("\n".join(lines))
+    assert "is no URL" in run("update", code=2).err
     assert (imported / "x").read_bytes() == b"one"
 
 

@@ -90,6 +90,8 @@ def _open(project: Project, url: str) -> Origin:
     scheme = scheme_of(url)
     if is_local(url):
         return origin_files.LocalOrigin(folder_of(project, url))
+    if "://" not in url:  # Git's HOST:PATH, which fsspec takes for a path of this machine
+        raise UsageError(f"{show(url)} is no URL", hint="Write sftp://HOST/PATH, or ./PATH for what lies here.")
     if scheme in ("http", "https"):
         return origin_http.open_url(url, {}, project.root)
     if scheme == "s3":
