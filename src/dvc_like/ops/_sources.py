@@ -195,9 +195,7 @@ def reach(project: Project, place: str) -> str:
     Raises `UnsafePath` when it may not be contacted.
     """
     check_place(place)
-    local, git = os.path.relpath(project.config.files["local"], project.root).replace(os.sep, "/"), project.git
-    strange = {"project", "local"} if git is not None and git.tracked([local]) else {"project"}
-    allowed = [value.text for value in project.config.values if value.name == ALLOW and value.level not in strange]
+    allowed = [value.text for value in project.config.values if value.name == ALLOW and value.level != "project"]
     wanted = _normal(project, place)
     for prefix in allowed:
         if wanted is not None and _covers(_normal(project, bare(prefix)), wanted):
