@@ -251,6 +251,12 @@ def _read(level: str, path: str) -> list[Value]:
     return values
 
 
+def is_private(value: Value) -> bool:
+    """Tell whether a setting may not stand in a file that Git tracks."""
+    section, _, rest = value.name.partition(".")
+    return check_tracked(section, rest.rpartition(".")[2], value.text) is not None
+
+
 def _may_be_tracked(name: str) -> bool:
     known = _key(name.partition(".")[0], name.rpartition(".")[2])
     return known is not None and known.tracked

@@ -12,9 +12,9 @@ from functools import cached_property
 
 from . import paths
 from .cache.place import DEFAULT_TYPES
-from .config import Config, default_files
+from .config import Config, default_files, is_private
 from .digest import DEFAULT
-from .errors import NoProject, UsageError
+from .errors import ConfigError, NoProject, ProjectError, UsageError
 from .git import Git
 from .paths import RelPath, show
 
@@ -37,7 +37,9 @@ class Project:
         while True:
             folder = os.path.join(here, FOLDER)
             if os.path.isdir(folder) and not os.path.islink(folder) and os.path.exists(os.path.join(folder, "config")):
-                return cls(here, Config(default_files(folder)), Git.find(here))
+                found = cls(here, Config(default_files(folder)), Git.find(here))
+                found._refuse_strange()
+                return found
             if os.path.exists(os.path.join(here, ".dvc", "config")):
                 hint = "DVC keeps data here: `dvc-like migrate --dry-run` shows what would become of it."
             parent = os.path.dirname(here)
@@ -47,6 +49,21 @@ class Project:
                     hint=hint,
                 )
             here = parent
+
+    def _refuse_strange(self) -> None:
+        """Raise `ConfigError` where Git tracks the local configuration, and it says what no tracked file may."""
+        strange = [one for one in self.config.values if one.level == "local" and is_private(one)]
+        if self.git is None or not strange:
+            return
+        try:
+            if not self.git.run("ls-files", "--", self.git.literal(f"{FOLDER}/config.local"), check=False):
+                return
+        except ProjectError:  # the program git is missing
+            return
+        raise ConfigError(
+            f"Git tracks {FOLDER}/config.local, which sets {show(strange[0].name)}: that may be anybody's word",
+            hint=f"Look at it; `git rm --cached {FOLDER}/config.local` makes it yours.",
+        )
 
     @property
     def folder(self) -> str:

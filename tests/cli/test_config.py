@@ -213,3 +213,15 @@ def test_a_link_in_place_of_the_file_is_refused_and_not_written_through(place: P
     (place / ".dvc-like/config.local").symlink_to(victim)
     cli("config", "--local", "core.autostage", "true", code=3)
     assert victim.read_text() == "[core]\n"
+
+
+def test_a_local_file_that_git_tracks_is_not_trusted(place: Place, cli: Cli) -> None:
+    cli("config", "--local", "core.autostage", "true")
+    place.git("add", "--force", ".dvc-like/config.local")
+    cli("status")
+    cli("config", "--local", "cache.dir", "/somewhere/else")
+    done = cli("status", code=3)
+    assert "cache.dir" in done.err
+    assert "git rm --cached .dvc-like/config.local" in done.err
+    place.git("rm", "--cached", "-q", "-f", ".dvc-like/config.local")
+    cli("status")

@@ -435,8 +435,11 @@ def test_a_local_configuration_that_git_tracks_gives_no_leave(origin: Origin, pl
     bring(place, origin, "model.bin")
     origin.change({"model.bin": "model 2"})
     place.git("add", "--force", ".dvc-like/config.local")
-    assert "import.allow" in cli("update", code=7).err
+    assert "import.allow" in cli("update", code=3).err
     assert (place / "model.bin").read_text() == "model 1"
+    place.git("rm", "--cached", "-q", ".dvc-like/config.local")
+    cli("update")
+    assert (place / "model.bin").read_text() == "model 2"
 
 
 def made_tree(origin: Origin, text: str) -> str:

@@ -42,7 +42,7 @@ def test_a_file_and_a_folder(place: Place, memory: Any) -> None:
         ("zip://x::memory://b/x", 2),
         ("nosuchscheme://b/x", 2),
         ("gs://bucket/x", 6),
-        ("sftp://host/x", 2),
+        ("sftp://host", 2),
     ],
 )
 def test_what_cannot_be_read(place: Place, memory: Any, url: str, code: int) -> None:

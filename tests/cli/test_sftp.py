@@ -153,3 +153,28 @@ def test_a_killed_push_is_repeated(place: Place, cli: Cli, folder: Path, line: L
             os.utime(folder / name, (1, 1))
     cli("gc", "--workspace", "--cloud", "--force")
     assert not [name for name in files_in(folder) if name.startswith("tmp/")]
+
+
+def test_a_file_and_a_folder_are_imported_and_followed(
+    place: Place, cli: Cli, folder: Path, sshd: Sshd, home: Path
+) -> None:
+    there = sshd.folder / f"{folder.name}-files"
+    (there / "deep").mkdir(parents=True)
+    (there / "a b").write_text("one")
+    (there / "deep/big").write_bytes(BIG)
+    url = sshd.url(there.name).removeprefix("fsspec+")
+    cli("import-url", f"{url}/a%20b")
+    cli("import-url", url, "data", "-j", "4")
+    assert (place / "a b").read_text() == "one"
+    assert (place / "data/deep/big").read_bytes() == BIG
+    assert f"url: {url}\n" in (place / "data.meta").read_text()
+    (there / "a b").write_text("one and two")
+    assert {one["state"] for one in cli("update", "--json").json["targets"]} == {"updated"}
+    assert (place / "a b").read_text() == (place / "data/a b").read_text() == "one and two"
+    os.mkfifo(there / "pipe")
+    (there / "link").symlink_to("/etc/passwd")
+    for name in ("pipe", "link", "", "nothing"):
+        cli("import-url", f"{url}/{name}", "other", code=(1, 4, 6))
+    assert not (place / "other.meta").exists()
+    (home / ".ssh/known_hosts").write_text("")
+    assert "is in no known_hosts" in cli("update", code=6).err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -178,6 +179,17 @@ def test_a_place_nobody_here_agreed_to_is_not_contacted(imported: Place, url: st
     assert (imported / "x").read_bytes() == b"one"
 
 
+def test_an_address_of_git_is_no_way_to_files_of_this_machine(imported: Place, tmp_path: Path) -> None:
+    (imported / "ab:").mkdir()
+    (tmp_path / "victim").write_text("secret")
+    meta = imported / "x.meta"
+    way = os.path.relpath(tmp_path / "victim", imported / "ab:")
+    lines = [f"  url: 'ab:/{way}'" if line.startswith("  url:") else line for line in meta.read_text().split("\n")]
+    meta.write_text("\n".join(lines))
+    assert "is no URL" in run("update", code=2).err
+    assert (imported / "x").read_bytes() == b"one"
+
+
 def test_a_folder_is_followed_in_the_clone_that_imported_it_and_no_other(
     place: Place, tmp_path: Path, clone: Callable[..., Place]
 ) -> None:
@@ -222,3 +234,12 @@ def test_a_redirect_of_a_tracked_source_to_plain_http(
         assert "from https to" in run("update", code=6).err
     assert (place / "x").read_bytes() == b"one"
     assert web.asked == []
+
+
+def test_what_a_signed_url_led_to_may_be_looked_at_again(place: Place, web: Web) -> None:
+    web.pages["/x"] = Page(b"one", etag='"1"')
+    run("import-url", f"{web.url.replace('http://', 'http://ann:pw@')}/x?v=1&token=secret#part", "x")
+    assert "secret" not in (place / ".dvc-like/config.local").read_text()
+    web.pages["/x"] = Page(b"two", etag='"2"')
+    run("update")
+    assert (place / "x").read_bytes() == b"two"

@@ -297,13 +297,13 @@ def _login(url: str) -> tuple[dict[str, str], dict[str, str]]:
     """
     plain = bare(url)
     mark = url.find("://") + 3
-    user, _, password = map(unquote, url[mark : mark + len(url) - len(plain)].removesuffix("@").partition(":"))
-    if scheme_of(url) not in ("http", "https") or not user + password:
+    user, colon, password = map(unquote, url[mark : mark + len(url) - len(plain)].removesuffix("@").partition(":"))
+    if scheme_of(url) not in ("http", "https") or not (user or colon):
         return {}, {}
     if re.search(f"[{CONTROL}]", user + password):
         raise UsageError(f"the login in {show(plain)} holds a control character")
     server = f"credential.{plain[:mark]}{re.split('[/?#]', plain[mark:], maxsplit=1)[0]}"
-    if not password:
+    if not colon:
         return {f"{server}.username": user}, {}
     # The same key twice, which Git takes in any case: an empty helper makes it forget those before it.
     return {f"{server}.helper": "", f"{server}.Helper": _HELPER}, {"DVC_LIKE_USER": user, "DVC_LIKE_PASSWORD": password}

@@ -23,6 +23,8 @@ KEY = "source"
 ALLOW = "import.allow"
 #: What is encrypted, and shows who answers. Anything else needs the word of this machine's user.
 SAFE_SCHEMES = frozenset({"https", "ssh", "git+ssh", "ssh+git", "s3", "gs", "gcs", "abfs", "abfss", "az", "sftp"})
+#: Those that name a user or a container before the host.
+_NAMED = frozenset({"ssh", "git+ssh", "ssh+git", "sftp", "abfs", "abfss"})
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _SCP = re.compile(r"(?:[^/:@\s]+@)?(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{2,}):(?!:)(?!//).+")  # host:path, for Git
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -161,7 +163,7 @@ def is_local(place: str) -> bool:
 def bare(place: str) -> str:
     """Return a place without credentials: what may be shown, and may stand in a file that Git tracks.
 
-    The user of an ssh address stays: it is the same for everybody.
+    The user of an ssh address stays, and the container of an Azure one: they are the same for everybody.
     """
     match = _SCHEME.match(place)
     if match is None:
@@ -176,7 +178,7 @@ def bare(place: str) -> str:
         return place
     host += rest[len(first) :] if "@" in first else ""
     name = user.partition(":")[0]
-    return match[0] + (f"{name}@" if "ssh" in match[1].lower() and name else "") + host
+    return match[0] + (f"{name}@" if match[1].lower() in _NAMED and name else "") + host
 
 
 def needs_leave(place: str) -> bool:
@@ -193,9 +195,7 @@ def reach(project: Project, place: str) -> str:
     Raises `UnsafePath` when it may not be contacted.
     """
     check_place(place)
-    local, git = os.path.relpath(project.config.files["local"], project.root).replace(os.sep, "/"), project.git
-    strange = {"project", "local"} if git is not None and git.tracked([local]) else {"project"}
-    allowed = [value.text for value in project.config.values if value.name == ALLOW and value.level not in strange]
+    allowed = [value.text for value in project.config.values if value.name == ALLOW and value.level != "project"]
     wanted = _normal(project, place)
     for prefix in allowed:
         if wanted is not None and _covers(_normal(project, bare(prefix)), wanted):

@@ -39,7 +39,7 @@ ATTEMPTS = 5  # in a row that bring nothing
 _AGAIN = 3  # so often a file is begun anew that changes under our hands
 _ROUND = 1 << 30  # bytes of a folder between two flushes: what a kill can cost
 _ROUND_FILES = 4096
-_TO_BUCKET = 3  # parts of an s3:// URL up to the bucket's name
+_TO_BUCKET = 3  # parts of a URL up to the name of the bucket or the host
 _STATE_VERSION = 1
 _STATE = "CREATE TABLE came (version TEXT PRIMARY KEY, digest TEXT) WITHOUT ROWID"
 #: Parts of a query that grant access, as signed URLs hold them.
@@ -77,7 +77,7 @@ def name_of(url: str) -> str:
         path = origin_http.split(url).path
     elif scheme:
         path = url.partition("://")[2].partition("/")[2]
-    if scheme in ("http", "https", "file"):
+    if scheme in ("http", "https", "file", "sftp", "ssh"):
         path = unquote(path)
     name = path.rstrip("/").rpartition("/")[2]
     try:
@@ -90,19 +90,21 @@ def _open(project: Project, url: str) -> Origin:
     scheme = scheme_of(url)
     if is_local(url):
         return origin_files.LocalOrigin(folder_of(project, url))
+    if "://" not in url:  # Git's HOST:PATH, which fsspec takes for a path of this machine
+        raise UsageError(f"{show(url)} is no URL", hint="Write sftp://HOST/PATH, or ./PATH for what lies here.")
     if scheme in ("http", "https"):
         return origin_http.open_url(url, {}, project.root)
     if scheme == "s3":
         return origin_s3.open_url(url, _options_of(project, url), project.root)
-    return origin_files.open_fsspec(url, {}, project.root)
+    return origin_files.open_fsspec(url, _options_of(project, url), project.root)
 
 
 def _options_of(project: Project, url: str) -> dict[str, str]:
-    """Return the options of the remote in the same bucket, the nearest one, if there is one; none for other buckets."""
+    """Return the options of the nearest remote in the same bucket or on the same host; none for other places."""
     parts = url.split("/")
 
     def near(options: dict[str, str]) -> int:
-        pairs = zip(options["url"].split("/"), parts, strict=False)
+        pairs = zip(plain(options["url"]).split("/"), parts, strict=False)
         return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
     same = sorted((one for one in project.config.remotes().values() if near(one) >= _TO_BUCKET), key=near)

@@ -24,7 +24,7 @@ from ._plan import make_plan
 from ._pointer import refuse_place, tell_git
 from ._record import read_pointer
 from ._session import Session, open_session
-from ._sources import KEY, UrlSource, allow, check_place, is_local, kept, reach, source_of, with_source
+from ._sources import KEY, UrlSource, allow, bare, check_place, is_local, kept, reach, source_of, with_source
 from ._store import open_store, remote_name
 from ._to_remote import send
 from ._tracked import Target, Wanted, enclosing, status_at, walk
@@ -78,7 +78,7 @@ def import_url(
             meta = _describe(old, entry, found, remote if to_remote else None)
             with recorded(session, words("import-url", [public(url)])):
                 state = place_target(session, Target(path, meta), old, there=not to_remote, force=force)
-            allow(project, place)
+            allow(project, _as_recorded(place))
         return ImportedUrl(Target(path, meta), state, moved, found.source())
 
 
@@ -110,6 +110,14 @@ def _take(session: Session, found: Reading, remote: str | None, path: RelPath, j
             return bring(session, found, task)
     with open_store(session.project, remote, jobs=jobs, create=True, progress=session.progress) as store:
         return send(session, found, store, path)
+
+
+def _as_recorded(place: str) -> str:
+    """Return a place as its meta file names it, but with its login: without what signs it, which serves only once."""
+    shown = public(place)
+    if shown == bare(place):
+        return place
+    return place.partition("?")[0].partition("#")[0] + shown[len(shown.partition("?")[0]) :]
 
 
 def _choose(session: Session, url: str, out: str | os.PathLike[str] | None) -> RelPath:

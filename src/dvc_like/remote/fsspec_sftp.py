@@ -317,6 +317,11 @@ class SftpBackend(FsspecBackend):
     def _root(self, files: Any) -> str:
         return self._target.folder.rstrip("/")
 
+    @property
+    def folder(self) -> str:
+        """The path that the url names, on the other machine."""
+        return self._target.folder
+
     @contextlib.contextmanager
     def _lent(self) -> Iterator[SshFiles]:
         files = self._borrow()

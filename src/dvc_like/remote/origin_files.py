@@ -6,10 +6,11 @@ fsspec is loaded only for a scheme that is not ours.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -17,12 +18,13 @@ from ..errors import DvcLikeError, RemoteDenied, RemoteError, RemoteNotFound, Re
 from ..fsutil import READ_USER, is_racy
 from ..paths import show
 from .base import Capabilities, Info, Sink
+from .fsspec_errors import told
 from .origin import UNKNOWN, Origin, changed
-from .registry import redact, scheme_of
+from .registry import open_backend, redact, scheme_of
 
 PIECE = 1 << 20
 _DOUBTFUL = 5.0  # seconds: what was written so shortly ago may be written again and bear the same time
-_TRUSTING = ("sftp", "ssh")
+_SSH = ("sftp", "ssh")
 
 
 def open_path(url: str, options: dict[str, str], root: str) -> LocalOrigin:
@@ -129,11 +131,8 @@ def open_fsspec(url: str, options: dict[str, str], root: str) -> FsspecOrigin:
     scheme = scheme_of(plain)
     if "::" in plain:
         raise UsageError(f"{show(redact(url))}: URLs that are chained with :: are not read")
-    if scheme in _TRUSTING:
-        raise UsageError(
-            f"{scheme}:// is not read: fsspec takes any server at its word that it is the one that is meant",
-            hint="Fetch it with sftp or rsync, and add it.",
-        )
+    if scheme in _SSH:  # fsspec's own takes any server at its word that it is the one that is meant
+        return SshOrigin(open_backend(f"fsspec+{plain}", options, root), show(redact(url)))
     try:
         from fsspec.core import url_to_fs
     except ImportError:
@@ -185,10 +184,10 @@ class FsspecOrigin(Origin):
         """Ask for each."""
         found = {}
         for key in keys:
-            with self._told():
-                self._fs.invalidate_cache()
+            with self._files() as files:
+                files.invalidate_cache()
                 try:
-                    said = self._fs.info(self._full(key))
+                    said = files.info(self._full(key))
                 except FileNotFoundError:
                     continue
             if said.get("type") == "file":
@@ -197,10 +196,10 @@ class FsspecOrigin(Origin):
 
     def list(self, prefix: str) -> Iterator[tuple[str, Info]]:
         """Yield all files below, sorted."""
-        top = self._fs._strip_protocol(self._path).rstrip("/")
-        with self._told():
+        with self._files() as files:
+            top = files._strip_protocol(self._path).rstrip("/")
             try:
-                listed = self._fs.find(self._path, detail=True)
+                listed = files.find(self._path, detail=True)
             except FileNotFoundError:
                 return
         for path, said in sorted(listed.items()):
@@ -214,24 +213,48 @@ class FsspecOrigin(Origin):
         """Read in pieces; what was changed meanwhile is found out at the end."""
         if start and length is None and not self.validator(key):
             raise changed(key)
-        with self._told():
-            file = self._fs.open(self._full(key), "rb", cache_type="readahead")
-        with file:
-            if start:
-                file.seek(start)
-            left = length
-            while left is None or left > 0:
-                with self._told():
-                    piece = file.read(PIECE if left is None else min(PIECE, left))
-                if not piece:
-                    break
+        with contextlib.closing(self._pieces(key, start, length)) as pieces:
+            for piece in pieces:
                 sink.write(piece)
-                left = None if left is None else left - len(piece)
         if not self.stat([key]):
             raise changed(key)
 
-    def _told(self) -> _Told:
-        return _Told(self._name)
+    def _pieces(self, key: str, start: int, length: int | None) -> Generator[bytes, None, None]:
+        """Yield the bytes; what the consumer raises does not come by here."""
+        with self._files() as files, files.open(self._full(key), "rb", cache_type="readahead") as file:
+            if start:
+                file.seek(start)
+            left = length
+            while (left is None or left > 0) and (piece := file.read(PIECE if left is None else min(PIECE, left))):
+                yield piece
+                left = None if left is None else left - len(piece)
+
+    @contextlib.contextmanager
+    def _files(self) -> Iterator[Any]:
+        """Give the file system; its errors become those of the contract."""
+        with _Told(self._name):
+            yield self._fs
+
+
+class SshOrigin(FsspecOrigin):
+    """A file or a folder of a machine that is in ``known_hosts``, by the connections of `fsspec_sftp`."""
+
+    def __init__(self, backend: Any, name: str) -> None:
+        super().__init__(None, backend.folder, name)
+        self._backend = backend
+
+    @contextlib.contextmanager
+    def _files(self) -> Iterator[Any]:
+        with told(self._name), self._backend._lent() as files:
+            yield files
+
+    def _pieces(self, key: str, start: int, length: int | None) -> Generator[bytes, None, None]:
+        with self._files() as files:
+            yield from files.read(self._full(key), start, length)  # of a file alone: a pipe would never answer
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._backend.close()
 
 
 class _Told:
