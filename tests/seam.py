@@ -116,15 +116,10 @@ def _is_ours(depth: int, through: frozenset[str] = _THROUGH) -> bool:
     return False
 
 
-#: Looked at by `os.path` functions, for which a failing disk means "not there": the project counts as one without Git.
-_LEFT_OUT = ("/.git)", "/.git/HEAD)")
-
-
 def points(trace: Iterable[Call], names: Iterable[str] = tuple(FAULTS)) -> list[Point]:
     """Return everything that can fail in a run that made these calls."""
     chosen = [FAULTS[name] for name in names]
-    calls = [(at, call) for at, call in enumerate(trace) if not call.what.endswith(_LEFT_OUT)]
-    return [Point(at, fault) for at, call in calls for fault in chosen if call.kind in fault.kinds]
+    return [Point(at, fault) for at, call in enumerate(trace) for fault in chosen if call.kind in fault.kinds]
 
 
 class Seam:

@@ -6,7 +6,9 @@ run without a shell, without hooks, file system monitors and optional locks: the
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 
 from .errors import DvcLikeError, ProjectError, UsageError
@@ -39,8 +41,8 @@ class Git:
         here = os.path.realpath(folder)
         while True:
             mark = os.path.join(here, ".git")
-            git_dir = mark if os.path.isdir(mark) else _follow(mark)
-            if git_dir is not None and os.path.exists(os.path.join(git_dir, "HEAD")):
+            git_dir = mark if stat.S_ISDIR(_mode(mark)) else _follow(mark)
+            if git_dir is not None and _mode(os.path.join(git_dir, "HEAD")):
                 common = _first_line(os.path.join(git_dir, "commondir"))
                 common_dir = os.path.normpath(os.path.join(git_dir, common)) if common else git_dir
                 prefix = os.path.relpath(os.path.realpath(folder), here).replace(os.sep, "/")
@@ -300,6 +302,16 @@ def _environment(index: str) -> dict[str, str]:
         name: text for name, text in os.environ.items() if name not in _REDIRECTING and not name.endswith("_PATHSPECS")
     }
     return {**found, "LC_ALL": "C", **({"GIT_INDEX_FILE": index} if index else {})}
+
+
+def _mode(path: str) -> int:
+    """Return the mode of what is at a path, 0 for nothing. A failing disk is an error, or data would go into Git."""
+    try:
+        return os.stat(path).st_mode
+    except OSError as error:
+        if error.errno == errno.EIO:
+            raise
+        return 0
 
 
 def _follow(mark: str) -> str | None:

@@ -217,8 +217,7 @@ def test_damage_in_the_cache(fresh: Place, cli: InProcess, kind: str, how: Calla
         check_workspace(fresh, words, whole=True)
         assert contents_of(store) == before, words
         if words[0] == "get" and done.code == 0:
-            got = tree_of(fresh.root.parent / "got")
-            assert got == {name.removeprefix("data/"): node for name, node in tree_of(fresh.root).items() if "data/" in name}
+            assert tree_of(fresh.root.parent / "got") == tree_of(fresh / "data")
         shutil.rmtree(fresh.root.parent / "got", ignore_errors=True)
         if words[0] == "push" and second.exists():
             assert unsound(second) == [], words

@@ -144,6 +144,20 @@ def test_what_a_url_may_hold(copy: Place, pushed: Place) -> None:
         fsspec.open("dvc-like://model?rev=")
 
 
+def test_a_name_that_looks_like_the_end_of_a_url(place: Place) -> None:
+    place.track({"odd/what": "another", "odd/what?rev=1": "right", "odd/a%20b": "%", "odd/a#b": "#"})
+    fs = fsspec.filesystem("dvc-like", repo=place.root)
+    assert {name: fs.cat_file(name) for name in fs.find("odd") if ".git" not in name} == {
+        "odd/what": b"another",
+        "odd/what?rev=1": b"right",
+        "odd/a%20b": b"%",
+        "odd/a#b": b"#",
+    }
+    place.save()
+    with fsspec.open(f"dvc-like://odd/what?rev=1?rev=HEAD&repo={place.root}") as file:
+        assert file.read() == b"right"
+
+
 def test_outside_a_project(tmp_path: Path) -> None:
     with pytest.raises(NoProject):
         fsspec.filesystem("dvc-like", repo=tmp_path)

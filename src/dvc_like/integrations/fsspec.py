@@ -28,7 +28,8 @@ from ..ops._sources import is_local
 from ..ops._version import Listed
 from ..paths import RelPath, show
 
-_QUERY = re.compile(r"\?((?:rev|repo)=[^&]*(?:&(?:rev|repo)=[^&]*)*)$")
+_OPTION = "(?:rev=[^&?]*|repo=[^&]*)"
+_URL = re.compile(rf"dvc-like:(?://|:)(.*?)(?:\?({_OPTION}(?:&{_OPTION})*))?", re.S)
 _SHARED = 8  # readers that are kept for the next file system of the same version
 
 _readers: OrderedDict[tuple[object, ...], Reader] = OrderedDict()
@@ -88,12 +89,14 @@ class DvcLikeFileSystem(AbstractFileSystem):  # type: ignore[misc]
     def _strip_protocol(cls, path: Any) -> Any:
         if isinstance(path, list):
             return [cls._strip_protocol(one) for one in path]
-        return _QUERY.sub("", stringify_path(path).removeprefix("dvc-like://").removeprefix("dvc-like::")).strip("/")
+        text = stringify_path(path)
+        url = _URL.fullmatch(text)  # in a path that is none, what looks like the end of one is a part of the name
+        return (url[1] if url else text).strip("/")
 
     @staticmethod
     def _get_kwargs_from_urls(path: str) -> dict[str, str]:
-        found = _QUERY.search(path)
-        return dict(parse_qsl(found[1], keep_blank_values=True)) if found else {}
+        found = _URL.fullmatch(path)
+        return dict(parse_qsl(found[2] or "", keep_blank_values=True)) if found else {}
 
     # ---------------------------------------------------------------- what there is
 
@@ -176,7 +179,7 @@ class DvcLikeFileSystem(AbstractFileSystem):  # type: ignore[misc]
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **options: Any) -> bytes:
         """Return the bytes of a file, or some of them; negative numbers count from its end."""
         with self._open(path, **options) as file:
-            first, last, _ = slice(start, end).indices(file.size)  # type: ignore[attr-defined]
+            first, last, _ = slice(start, end).indices(file.seek(0, os.SEEK_END))  # a meta file may say another size
             file.seek(first)
             return file.read(max(0, last - first))
 

@@ -59,6 +59,8 @@ class Objects:
     def close(self) -> None:
         """Give back what is open; files that are being read stay readable where they lie on this machine."""
         self._stack.close()
+        for store in self._stores.values():
+            store.backend.close()
 
     # ---------------------------------------------------------------- remotes
 
