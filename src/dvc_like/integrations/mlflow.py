@@ -153,7 +153,9 @@ def _told() -> Iterator[None]:
     except DvcLikeError as error:
         missing = isinstance(error, (DataMissing, RemoteNotFound, UsageError))
         code = RESOURCE_DOES_NOT_EXIST if missing else INVALID_PARAMETER_VALUE
-        lines = [error.message, *error.details, *([error.hint] if error.hint else [])]
+        where = "Run it in the repository, or name its folder in DVC_LIKE_REPO."
+        hint = where if isinstance(error, NoProject) else error.hint
+        lines = [error.message, *error.details, *([hint] if hint else [])]
         raise MlflowException("\n".join(lines), code) from error
 
 
