@@ -153,8 +153,7 @@ def _told() -> Iterator[None]:
     except DvcLikeError as error:
         missing = isinstance(error, (DataMissing, RemoteNotFound, UsageError))
         code = RESOURCE_DOES_NOT_EXIST if missing else INVALID_PARAMETER_VALUE
-        where = "Run it in the repository, or name its folder in DVC_LIKE_REPO."
-        hint = where if isinstance(error, NoProject) else error.hint
+        hint = "Run it in the repository, or name it in DVC_LIKE_REPO." if isinstance(error, NoProject) else error.hint
         lines = [error.message, *error.details, *([hint] if hint else [])]
         raise MlflowException("\n".join(lines), code) from error
 
