@@ -63,10 +63,10 @@ class Guard:
         self._force = force
         self.left: dict[RelPath, None] = {}  # paths that were left alone, in order
 
-    def may_go(self, here: Dir, path: str, name: str, judged: bytes) -> bool:
+    def may_go(self, here: Dir, path: str, name: str, judged: bytes, recorded: Present | None = None) -> bool:
         """Tell whether a file is still what it was when it was `judged`, or else is safe as it is now.
 
-        `path` is the folder's. One that is gone by now may go.
+        `path` is the folder's; a link that is `recorded` is safe. One that is gone by now may go.
         """
         if self._force:
             return True
@@ -74,7 +74,7 @@ class Guard:
             status = here.lstat(name)
             if signature(status) == judged:
                 return True
-            if not stat.S_ISDIR(status.st_mode) and judge(self._session, here, name, path) is not None:
+            if not stat.S_ISDIR(status.st_mode) and judge(self._session, here, name, path, recorded) is not None:
                 return True  # only touched, or linked to once more
         except FileNotFoundError:
             return True

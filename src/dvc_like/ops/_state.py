@@ -49,11 +49,11 @@ def claim(project: Project) -> None:
             for folder in strange:
                 if _text(os.path.join(folder, _MARK)) != key:
                     _begin(folder, key)
-    except OSError:  # Git's folder is not ours to write to: what is not there yet, nobody delivered
+    except OSError as error:  # Git's folder is not ours to write to: what is not there yet, nobody delivered
         for folder in strange:
             if os.path.lexists(folder):
                 raise UnsafePath(
-                    f"{show(folder)} was not made here, and cannot be made anew",
+                    f"{show(folder)} may not have been made here, and cannot be made anew: {error.strerror}",
                     hint="Git may have delivered it. Remove it, or let somebody run `dvc-like status` who may write.",
                 ) from None
             _make(folder)

@@ -342,9 +342,10 @@ class _Dropper:
 
     def _remove(self, here: Dir, folder: RelPath, name: str, seen: Folder) -> bool:
         assert seen.row is not None
-        judged = seen.row.present()[name].signature
+        recorded = seen.row.present()[name]
+        judged = recorded.signature
         if not self._dry_run:
-            if not self.guard.may_go(here, folder, name, judged):
+            if not self.guard.may_go(here, folder, name, judged, recorded):
                 return False
             here.unlink(name)
         self._done.files.append(join(folder, name))
