@@ -117,6 +117,12 @@ def test_what_is_not_there(fs: Any, path: str) -> None:
     assert fs.glob(f"{path}/*") == []
 
 
+def test_an_option_that_is_misspelt_reads_no_other_version(copy: Place) -> None:
+    with pytest.raises(TypeError, match="no option 'ref', but repo, rev"):
+        fsspec.filesystem("dvc-like", ref="v1")
+    assert fsspec.filesystem("dvc-like", rev="v1", use_listings_cache=False, block_size=9).cat_file("model") == b"mmm"
+
+
 @pytest.mark.parametrize(
     "url",
     [

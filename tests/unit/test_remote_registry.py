@@ -188,3 +188,21 @@ def test_nothing_is_loaded_before_it_is_used() -> None:
     ).stdout.splitlines()
     assert sorted(eval(out[0])) == ["dvc_like.remote.base", "dvc_like.remote.registry"]
     assert out[1] == "False False"
+
+
+def test_a_driver_whose_package_is_broken_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> object:
+        raise ImportError("libssl.so.3: cannot open shared object file", name="cryptography")
+
+    monkeypatch.setattr("importlib.import_module", broken)
+    with pytest.raises(RemoteError, match=r"cannot be loaded: libssl\.so\.3"):
+        open_backend("s3://bucket", {}, "/")
+
+
+def test_a_fault_of_our_own_is_no_broken_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(name: str) -> object:
+        raise ImportError("cannot import name 'x'", name="dvc_like.remote.s3")
+
+    monkeypatch.setattr("importlib.import_module", faulty)
+    with pytest.raises(ImportError, match="'x'"):
+        open_backend("s3://bucket", {}, "/")

@@ -30,6 +30,9 @@ from ..paths import RelPath, show
 
 _OPTION = "(?:rev=[^&?]*|repo=[^&]*)"
 _URL = re.compile(rf"dvc-like:(?://|:)(.*?)(?:\?({_OPTION}(?:&{_OPTION})*))?", re.S)
+#: Options that fsspec, and programs that know its other file systems, give to all alike.
+_OF_FSSPEC = {"asynchronous", "loop", "batch_size", "use_listings_cache", "listings_expiry_time", "max_paths"}
+_OF_FSSPEC |= {"block_size", "default_block_size", "cache_type", "default_cache_type"}
 _SHARED = 8  # readers that are kept for the next file system of the same version
 
 _readers: OrderedDict[tuple[object, ...], Reader] = OrderedDict()
@@ -61,6 +64,8 @@ class DvcLikeFileSystem(AbstractFileSystem):  # type: ignore[misc]
         cache: bool = True,
         **options: Any,
     ) -> None:
+        if unknown := sorted(options.keys() - _OF_FSSPEC):  # a misspelt `rev` would read another version
+            raise TypeError(f"dvc-like has no option {unknown[0]!r}, but repo, rev, verify and cache")
         super().__init__(**options)
         project, commit = project_of(repo, rev)
         place = "" if repo is None else os.fspath(repo)

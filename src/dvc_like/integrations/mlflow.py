@@ -153,7 +153,8 @@ def _told() -> Iterator[None]:
     except DvcLikeError as error:
         missing = isinstance(error, (DataMissing, RemoteNotFound, UsageError))
         code = RESOURCE_DOES_NOT_EXIST if missing else INVALID_PARAMETER_VALUE
-        lines = [error.message, *error.details, *([error.hint] if error.hint else [])]
+        hint = "Run it in the repository, or name it in DVC_LIKE_REPO." if isinstance(error, NoProject) else error.hint
+        lines = [error.message, *error.details, *([hint] if hint else [])]
         raise MlflowException("\n".join(lines), code) from error
 
 

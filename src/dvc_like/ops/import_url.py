@@ -147,7 +147,10 @@ def _refuse(session: Session, path: RelPath, place: str, *, force: bool) -> Targ
         return holder
     old = source_of(holder.meta, holder.meta_path) if holder is not None else None
     if holder is not None and not (isinstance(old, UrlSource) and old.url == public(place)):
-        raise UsageError(f"{shown} is tracked already, and is no import of {show(public(place))}", hint="Use --force.")
+        raise WouldOverwrite(
+            f"{shown} is tracked already, and is no import of {show(public(place))}",
+            hint="Name another OUT, or use --force.",
+        )
     if old is not None and old.changed:
         raise WouldOverwrite(f"{shown}: other data was recorded here than what came from there", hint="Use --force.")
     if holder is None and status_at(root, path) is not None:

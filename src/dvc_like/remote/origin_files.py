@@ -137,7 +137,7 @@ def open_fsspec(url: str, options: dict[str, str], root: str) -> FsspecOrigin:
         from fsspec.core import url_to_fs
     except ImportError:
         raise RemoteError(
-            f"{scheme}:// cannot be read here: nothing installed knows it", hint="Install it: pip install fsspec"
+            f"{scheme}:// cannot be read here without fsspec", hint="Install it with: pip install 'dvc-like[fsspec]'"
         ) from None
     with _Told(show(redact(url))):  # some connect at once
         try:

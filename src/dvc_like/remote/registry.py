@@ -111,10 +111,13 @@ def _load_built_in(place: str) -> Any:
     module, _, name = place.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         missing = str(error.name).partition(".")[0]
-        if missing not in PACKAGES:
+        if missing == __name__.partition(".")[0]:
             raise
+        if missing not in PACKAGES or not isinstance(error, ModuleNotFoundError):  # it is there, and broken
+            text = f"the driver of this kind of remote cannot be loaded: {show(str(error))[:200]}"
+            raise RemoteError(text, hint="Install that package anew.") from error
         hint = f"Install it with: pip install {PACKAGES[missing]}"
         raise RemoteError(f"{missing} is needed for this kind of remote and is not installed", hint=hint) from None
 
