@@ -482,7 +482,7 @@ def test_a_sweeping_writer_does_not_take_a_starting_one_for_dead(place: Place, m
 def test_a_held_lock_is_waited_for_with_a_message(place: Place) -> None:
     fcntl = pytest.importorskip("fcntl")
     place.write({"x": "1"})
-    (place / ".dvc-like/tmp").mkdir(exist_ok=True)
+    place.states()  # the folder of state is made here
     with open(place / ".dvc-like/tmp/lock", "w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         held.write("process 4711")

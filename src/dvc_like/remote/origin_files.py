@@ -249,8 +249,11 @@ class SshOrigin(FsspecOrigin):
             yield files
 
     def _pieces(self, key: str, start: int, length: int | None) -> Generator[bytes, None, None]:
+        path = self._full(key)
         with self._files() as files:
-            yield from files.read(self._full(key), start, length)  # of a file alone: a pipe would never answer
+            if not stat.S_ISREG(files.ftp.stat(path).st_mode or 0):  # a pipe is never open, and nobody says why
+                raise DvcLikeError(f"{show(path)} is no file", hint="Only files are imported.")
+            yield from files.read(path, start, length)
 
     def close(self) -> None:
         """Close the connections."""
