@@ -16,6 +16,7 @@ _START = """\
 import os, signal, sys
 os.close(os.open(os.ttyname(0), os.O_RDWR))
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # else what runs under nohup keeps its children after the terminal is gone
 os.execv(sys.executable, [sys.executable, "-m", "dvc_like", *sys.argv[1:]])
 """
 
