@@ -589,9 +589,10 @@ def test_every_page_is_reached_from_the_index() -> None:
 
 
 def test_no_line_is_longer_than_120() -> None:
-    """A row of a table cannot be broken."""
+    """A row of a table cannot be broken; that of safety is made of the names of tests."""
     for path in pages():
         if path.name in ("format.md", "benchmarks.md", "coming-from-dvc.md"):
             continue
         for number, line in enumerate(read(path).split("\n"), 1):
-            assert line.startswith("|") or len(line) <= 120, f"{path.name}:{number}"
+            is_free = path.name == "safety.md" and line.startswith("|")
+            assert is_free or len(line) <= 120, f"{path.name}:{number}"
