@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 
 from .errors import DvcLikeError, ProjectError, UsageError
-from .paths import show
+from .paths import fold, show
 
 # What Git sets for the hooks it runs, or a user to reach another repository: none of it may lead our calls astray.
 _REDIRECTING = frozenset(
@@ -226,6 +226,22 @@ def ignores(git: Git, paths: Iterable[str]) -> list[str]:
     full = {f"{git.prefix}/{path}" if git.prefix else path: path for path in paths}
     listed = git.run("check-ignore", "--no-index", "-z", "--stdin", stdin="\0".join(full).encode(), check=False)
     return [full[name] for name in listed.decode(errors="surrogateescape").split("\0") if name in full]
+
+
+def delivered(git: Git, path: str) -> str:
+    """Return by which name Git tracks `path` (both relative to the project), empty when it does not.
+
+    Any spelling counts that some file system takes for the same: where case is folded, a clone's ``Config.local`` is
+    read as ``config.local``. So does a submodule or a link that Git tracks in place of a folder the path lies in.
+    """
+    wanted = fold(f"{git.prefix}/{path}" if git.prefix else path)
+    first = git.prefix.count("/") + 2 if git.prefix else 1
+    depths = range(first, wanted.count("/") + 2)
+    listed = git.run("ls-files", "-z", "--", *[f":(top,glob){'/'.join('*' * depth)}" for depth in depths])
+    for raw in listed.split(b"\0")[:-1]:
+        if (wanted + "/").startswith(fold(raw.decode(errors="surrogateescape")) + "/"):
+            return git.relative(raw)
+    return ""
 
 
 def _for_each(git: Git, command: list[str], paths: Iterable[str]) -> None:

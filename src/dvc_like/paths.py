@@ -69,9 +69,18 @@ def check_name(name: str) -> str:
 
 def is_private(name: str) -> bool:
     """Tell whether some file system could take `name` for ``.git`` or ``.dvc-like``."""
-    folded = unicodedata.normalize("NFKC", _IGNORABLE.sub("", name)).casefold()
-    stem = folded.partition(":")[0].rstrip(". ")  # NTFS drops dots, blanks and ":stream"
+    stem = _fold(name)
     return stem in _PRIVATE or _SHORT_NAME.fullmatch(stem) is not None
+
+
+def fold(path: str) -> str:
+    """Return what all spellings of a path have in common that some file system takes for the same."""
+    return "/".join(map(_fold, path.split("/")))
+
+
+def _fold(name: str) -> str:
+    folded = unicodedata.normalize("NFKC", _IGNORABLE.sub("", name)).casefold()
+    return folded.partition(":")[0].rstrip(". ")  # NTFS drops dots, blanks and ":stream"
 
 
 def parse(text: str) -> RelPath:

@@ -15,8 +15,8 @@ from .cache.place import DEFAULT_TYPES
 from .config import Config, default_files, is_private
 from .digest import DEFAULT
 from .errors import ConfigError, NoProject, ProjectError, UsageError
-from .git import Git
-from .paths import RelPath, show
+from .git import Git, delivered
+from .paths import RelPath, show, typed
 
 FOLDER = ".dvc-like"
 
@@ -56,14 +56,14 @@ class Project:
         if self.git is None or not strange:
             return
         try:
-            if not self.git.run("ls-files", "--", self.git.literal(f"{FOLDER}/config.local"), check=False):
-                return
+            name = delivered(self.git, f"{FOLDER}/config.local")
         except ProjectError:  # the program git is missing
             return
-        raise ConfigError(
-            f"Git tracks {FOLDER}/config.local, which sets {show(strange[0].name)}: that may be anybody's word",
-            hint=f"Look at it; `git rm --cached {FOLDER}/config.local` makes it yours.",
-        )
+        if name:
+            raise ConfigError(
+                f"Git tracks {show(name)}, which sets {show(strange[0].name)}: that may be anybody's word",
+                hint=f"Look at it; `git rm --cached {typed(name)}` makes it yours.",
+            )
 
     @property
     def folder(self) -> str:

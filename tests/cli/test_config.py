@@ -225,3 +225,39 @@ def test_a_local_file_that_git_tracks_is_not_trusted(place: Place, cli: Cli) -> 
     assert "git rm --cached .dvc-like/config.local" in done.err
     place.git("rm", "--cached", "-q", "-f", ".dvc-like/config.local")
     cli("status")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".dvc-like/Config.local",
+        ".DVC-Like/config.local",
+        ".dvc-li\u212ae/CON\ufb01G.Local.",
+        ".dvc-like/config.\u200clocal",
+    ],
+)
+@pytest.mark.parametrize("below", ["", "sub"])
+def test_a_local_file_that_git_tracks_in_another_spelling_is_not_trusted(
+    place: Place, cli: Cli, name: str, below: str
+) -> None:
+    """As a clone brings it where the file system folds case, as on macOS and Windows."""
+    root = place.root / below
+    if below:
+        root.mkdir()
+        cli("init", "--subdir", cwd=root)
+    cli("config", "--local", "cache.dir", "/somewhere/else", cwd=root)
+    blob = place.git("hash-object", "-w", str(root / ".dvc-like/config.local"))
+    tracked = f"Sub/{name}" if below else name
+    place.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{tracked}")
+    done = cli("status", code=3, cwd=root)
+    assert f"Git tracks {name}, which sets cache.dir" in done.err
+    assert f"`git rm --cached {name}`" in done.err
+    place.git("update-index", "--force-remove", tracked)
+    cli("status", cwd=root)
+
+
+def test_a_local_file_of_a_submodule_is_not_trusted(place: Place, cli: Cli) -> None:
+    cli("config", "--local", "cache.dir", "/somewhere/else")
+    place.git("rm", "-r", "-q", "--cached", ".dvc-like")
+    place.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},.dvc-like")
+    assert "Git tracks .dvc-like, which sets cache.dir" in cli("status", code=3).err

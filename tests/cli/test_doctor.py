@@ -98,7 +98,12 @@ def test_what_git_should_not_see(place: Place, cli: Cli) -> None:
     place.config("local", core_autostage="true")
     place.git("add", "-f", ".dvc-like/config.local")
     assert "`git rm -r --cached .dvc-like/config.local`" in problems(cli).values()
+    blob = place.git("rev-parse", ":.dvc-like/config.local").strip()
     place.git("rm", "-q", "--cached", ".dvc-like/config.local")
+    assert problems(cli) == {}
+    place.git("update-index", "--add", "--cacheinfo", f"100644,{blob},.dvc-like/CONFIG.local")
+    assert "`git rm -r --cached .dvc-like/CONFIG.local`" in problems(cli).values()
+    place.git("update-index", "--force-remove", ".dvc-like/CONFIG.local")
     assert problems(cli) == {}
     (place / ".dvc-like/.gitignore").unlink()
     assert "`dvc-like init --force`" in problems(cli).values()

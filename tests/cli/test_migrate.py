@@ -542,14 +542,15 @@ def test_a_cache_that_a_tracked_file_names_elsewhere_is_not_read(repository: Dvc
     assert not any("not in DVC's cache" in note for note in dvc_like.migrate().notes)
 
 
-def test_a_local_configuration_that_git_tracks_is_taken_for_a_tracked_one(repository: DvcRepository) -> None:
+@pytest.mark.parametrize("name", [".dvc/config.local", ".DVC/Config.local"])  # the latter where case is folded
+def test_a_local_configuration_that_git_tracks_is_taken_for_a_tracked_one(repository: DvcRepository, name: str) -> None:
     elsewhere = repository.cache.rename(repository.root.parent / "elsewhere")
     (repository.root / ".dvc/config.local").write_text(
         f"[cache]\n    dir = {elsewhere}\n"
         "['remote \"evil\"']\n    url = s3://b/x\n    endpointurl = http://example.invalid\n    ssl_verify = false\n"
     )
-    repository.git("add", "-f", ".dvc/config.local")
-    repository.save("hostile")
+    blob = repository.git("hash-object", "-w", ".dvc/config.local").strip()
+    repository.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{name}")
     done = dvc_like.migrate(dry_run=True)
     assert any("what Git tracks leads there" in note for note in done.notes)
     assert not {"remote.evil.endpointurl", "remote.evil.verify"} & set(done.settings)

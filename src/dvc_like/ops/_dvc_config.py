@@ -13,7 +13,7 @@ from configparser import Error, RawConfigParser
 
 from ..config import check_remote_name, check_tracked, meaning
 from ..errors import UsageError
-from ..paths import show
+from ..paths import fold, show
 from ..remote.registry import redact, scheme_of
 from ._foreign import Survey
 
@@ -65,11 +65,12 @@ def translate(root: str, tracked: Collection[str], survey: Survey) -> str:
 def _read(root: str, known: Collection[str], survey: Survey) -> _Read:
     """Read both files of the repository; the local one wins. The user's and the machine's are none of its own.
 
-    The local one is as good as any other where Git tracks it, or a link that it lies behind.
+    The local one is as good as any other where Git tracks it in some spelling, or a link that it lies behind.
     """
     found: _Read = {}
+    near = {fold(path) for path in known if path.count("/") < 2}
     for name in ("config", "config.local"):
-        tracked = name == "config" or FOLDER in known or f"{FOLDER}/{name}" in known
+        tracked = name == "config" or FOLDER in near or f"{FOLDER}/{name}" in near
         path = os.path.join(root, FOLDER, name)
         try:
             with open(path, encoding="utf-8") as file:

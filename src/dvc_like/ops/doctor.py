@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ..config import LEVELS, Config, Value, default_files, meaning, split_name
 from ..errors import DvcLikeError, NoProject, UsageError
-from ..git import ignores
+from ..git import delivered, ignores
 from ..git import version as git_version
 from ..paths import show
 from ..progress import SILENT, Progress
@@ -188,7 +188,7 @@ def _check_git(project: Project, found: Diagnosis) -> None:
     if found.git is None:
         _wrong(found, "git is not installed, or not on the PATH", "Install git: `add`, `gc` and --rev need it.")
         return
-    for path in git.tracked(_PRIVATE):
+    for path in dict.fromkeys(filter(None, [*git.tracked(_PRIVATE), delivered(git, _PRIVATE[0])])):
         _wrong(found, f"Git tracks {path}, which may hold secrets or data", f"`git rm -r --cached {path}`")
     ignored = ignores(git, _PRIVATE)
     open_ = [path for path in _PRIVATE if path not in ignored and os.path.exists(os.path.join(project.root, path))]
