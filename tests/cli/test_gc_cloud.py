@@ -6,16 +6,18 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.place import Place, clone_of, key_of, make_place, objects_in
 from tests.cli.stores import contents_of, dangling, packed_in, spoil, unsound
 from tests.conftest import Cli
 
-from dvc_like.errors import CorruptData, DvcLikeError
+from dvc_like.errors import CorruptData, DvcLikeError, RemoteError, RemoteUnavailable
 from dvc_like.ops import _cloud
-from dvc_like.remote import refs
+from dvc_like.remote import deleting, refs
 from dvc_like.remote.local import LocalBackend
+from dvc_like.remote.packs import Condemned, Packs
 
 DAY = 86_400
 
@@ -284,6 +286,103 @@ def test_a_gc_that_is_killed_leaves_no_tree_whose_files_went(
         collect(place, workspace=True)
     assert [keys for keys in calls[killed_at:] if not keys[0].endswith(".deleting")] == []
     assert dangling(store) == []
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.fixture
+def killed(two: Place, store: Path, clone: Callable[..., Place], monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A clone that needs again what a gc was deleting when it was killed: a part of it is gone."""
+    other = clone()
+    other.pull()
+    other.git("checkout", "-q", "HEAD~1")
+    other.pull()
+    collect(two, workspace=True)
+    make_older(store, 15 * DAY)
+    real, calls = LocalBackend.delete, []
+
+    def delete(self: LocalBackend, keys: Iterable[str]) -> None:
+        if not calls:
+            real(self, keys := list(keys))
+            calls.extend(keys)
+        raise Killed  # nothing is tidied up
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalBackend, "delete", delete)
+        with pytest.raises(Killed):
+            collect(two, workspace=True)
+    assert len(calls) == 1
+    assert len(announced_in(store)) == 1
+    return other
+
+
+def announced_in(store: Path) -> list[Path]:
+    return sorted((store / "packs").glob("*.deleting"))
+
+
+def seen_earlier(place: Place, seconds: float) -> None:
+    """Let a clone have seen every announcement so much earlier."""
+    notes = list((place.root / ".dvc-like/tmp/packs").glob("*/*.deleting"))
+    assert notes
+    for note in notes:
+        note.write_text(str(float(note.read_text()) - seconds))
+
+
+def test_what_a_gc_is_deleting_is_not_relied_on_however_often_one_pushes(killed: Place, store: Path, cli: Cli) -> None:
+    for _ in range(3):
+        done = cli("push", code=6, cwd=killed.root)
+        assert "a gc deletes there what is needed now" in done.err
+        assert "If it was killed, this clone can push again from " in done.err
+
+
+def test_a_gc_that_was_killed_is_in_nobodys_way_for_long(
+    killed: Place, store: Path, clone: Callable[..., Place]
+) -> None:
+    with pytest.raises(RemoteUnavailable):
+        killed.push()
+    seen_earlier(killed, deleting.OVER + 1)
+    killed.push()
+    assert announced_in(store) == []
+    assert dangling(store) == []
+    newcomer = clone("newcomer")  # who saw none of it
+    newcomer.git("checkout", "-q", "HEAD~1")
+    newcomer.pull()
+    assert newcomer.data() == killed.data()
+    newcomer.push()
+
+
+def test_the_next_gc_takes_back_what_a_killed_one_announced(killed: Place, two: Place, store: Path) -> None:
+    collect(two, workspace=True)
+    assert len(announced_in(store)) == 1  # it may be alive, for all that is known
+    seen_earlier(two, deleting.OVER + 1)
+    collect(two, workspace=True)
+    assert announced_in(store) == []
+    killed.push()
+    assert dangling(store) == []
+
+
+def test_a_gc_that_stood_still_deletes_nothing_more(two: Place, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would delete what others, who took it for dead, have sent again."""
+    collect(two, workspace=True)
+    make_older(store, 15 * DAY)
+    before = contents_of(store)
+    real = Packs._put_list
+
+    def put(self: Packs, kind: str, *arguments: Any) -> Condemned:
+        try:
+            return real(self, kind, *arguments)
+        finally:
+            if kind == "deleting":
+                now = time.time
+                monkeypatch.setattr(time, "time", lambda: now() + deleting.LONGEST + 1)
+
+    monkeypatch.setattr(Packs, "_put_list", put)
+    with pytest.raises(RemoteError, match="longer than 10 minutes"):
+        collect(two, workspace=True)
+    assert contents_of(store) == before
+    assert announced_in(store) == []
 
 
 # ------------------------------------------------------------------------------ when to stop

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from dvc_like.errors import DvcLikeError, RemoteDenied, RemoteNotFound, RemoteQuota, RemoteUnavailable
+from dvc_like.errors import DvcLikeError, RemoteDenied, RemoteError, RemoteNotFound, RemoteQuota, RemoteUnavailable
+from dvc_like.remote import deleting
 from dvc_like.remote.base import Backend, Capabilities, Info
 from dvc_like.remote.memory import MemoryBackend, forget
 from dvc_like.remote.wrap import FIRST_DELAY, PATIENCE, Logged, Retrying, Throttled, Wrapper, wrap
@@ -445,3 +447,25 @@ def test_an_interruption_ends_the_waiting_for_another_attempt(memory: Backend) -
     backend.interrupt()
     thread.join()
     assert raised == [KeyboardInterrupt]
+
+
+# ------------------------------------------------------------------------------ too late
+
+
+def test_no_attempt_to_delete_is_made_once_it_is_too_late(
+    memory: MemoryBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    class Busy(Wrapper):
+        def delete(self, keys: Iterable[str]) -> None:
+            asked.append(tuple(keys))
+            late = time.monotonic() + deleting.LONGEST
+            monkeypatch.setattr(time, "monotonic", lambda: late)
+            raise RemoteUnavailable("later")
+
+    backend, _ = retrying(Busy(memory))
+    with pytest.raises(RemoteError, match="longer than"):
+        deleting.fenced(backend).delete(["a"])
+    assert asked == [("a",)]
+    backend.get("a", io.BytesIO())  # the store itself is as it was

@@ -196,16 +196,14 @@ class CloudCollector:
 
     def _delete(self, old: list[Condemned], doomed: list[Doomed]) -> bool:
         """Delete, and drop the lists; False when somebody spared anything of them meanwhile."""
-        backend = self._store.backend
         for _, group in itertools.groupby(doomed, key=lambda gone: self._order(gone.key)[0]):
             of_group = [gone.key for gone in group]
             for first in range(0, len(of_group), _AT_ONCE):
                 some = of_group[first : first + _AT_ONCE]
-                with self._store.packs.announced(some):
+                with self._store.packs.announced(some) as delete:
                     if len(self._store.stat([one.key for one in old])) < len(old):
                         return False
-                    self._store.packs.remove([key[len(PREFIX) :] for key in some if key.startswith(PREFIX)])
-                    backend.delete([key for key in some if not key.startswith(PREFIX)])
+                    delete()
         self._store.packs.drop_lists(old)
         return True
 

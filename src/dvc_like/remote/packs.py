@@ -13,12 +13,13 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..errors import CorruptData, RemoteNotFound, RemoteUnavailable, UsageError
 from ..fsutil import Dir
 from .base import Backend, Info, check_key
+from .deleting import fenced, forget_copies, over_at
 from .pack import Index, Member, Pack
 
 PREFIX = "packs/"
@@ -28,7 +29,7 @@ _DELETING = re.compile(r"packs/[0-9]{10,12}-[0-9a-f]{8}\.deleting")
 _CONDEMNED_HEAD = "dvc-like condemned 1"
 _MAX_INDEX = 8 << 20
 _MAX_CONDEMNED = 256 << 20
-ANNOUNCED = 86_400  # seconds: who deletes for longer has died
+_STEP = 100  # names deleted before it is looked again how late it is
 
 
 def zip_key(pack: str) -> str:
@@ -67,6 +68,7 @@ class Packs:
         self.zips: dict[str, Info] = {}
         self.listed: dict[str, Info] = {}  # indexes that the store has
         self.condemned: dict[str, Condemned] = {}
+        self.deleting: dict[str, Condemned] = {}  # what others announced, and may be at now
         self.abandoned: list[str] = []  # announcements of deletions that cannot be going on any more
         self.unreadable: list[CorruptData] = []  # lists of the condemned: what they name is not known
         self.damaged: set[str] = set()  # packs whose index cannot be read
@@ -86,15 +88,17 @@ class Packs:
         One that has another size there than here is not known; with `anew` none is.
         """
         self.zips, self.listed, self.abandoned, self.unreadable = {}, {}, [], []
-        lists = []
+        lists: list[str] = []
+        going: list[str] = []
         for key, info in self._backend.list(PREFIX):
             match = _PACK.fullmatch(key)
             if match is not None:
                 (self.zips if match[2] == "zip" else self.listed)[match[1]] = info
             elif _CONDEMNED.fullmatch(key):
                 lists.append(key)
-            elif _DELETING.fullmatch(key) and not _goes_on(key):
-                self.abandoned.append(key)
+            elif _DELETING.fullmatch(key):
+                (going if self._over_at(key) > time.time() else self.abandoned).append(key)
+        self.deleting = {key: self._read_condemned(key) for key in going}
         self.condemned = {
             key: self._read_condemned(key) if key not in self.condemned else self.condemned[key] for key in lists
         }
@@ -102,7 +106,7 @@ class Packs:
             self.indexes.clear()
         for gone in self.indexes.keys() - self.listed.keys():
             del self.indexes[gone]
-        _forget_copies(self._folder, self.listed)
+        forget_copies(self._folder, {*(f"{pack}.idx" for pack in self.listed), *(key[len(PREFIX) :] for key in going)})
         return [pack for pack in self.listed if anew or not self._is_known(pack)]
 
     def _is_known(self, pack: str) -> bool:
@@ -172,7 +176,7 @@ class Packs:
     def put(self, pack: Pack) -> None:
         """Store a pack, the ZIP first. It counts after the backend's next flush and `added`."""
         known = self.zips.get(pack.id)
-        is_doomed = any(PREFIX + pack.id in one.names for one in self.condemned.values())
+        is_doomed = PREFIX + pack.id in self.condemned_names()
         if known is None or known.size != len(pack.data) or pack.id in self.broken or is_doomed:
             self._backend.put(zip_key(pack.id), pack.data, label=pack.label)
         self._backend.put(index_key(pack.id), pack.index_data)
@@ -190,11 +194,11 @@ class Packs:
         self.damaged.discard(pack)
         self.broken.pop(pack, None)
 
-    def remove(self, packs: Iterable[str]) -> None:
+    def remove(self, packs: Iterable[str], backend: Backend | None = None) -> None:
         """Delete packs for good: their indexes first, so that none is found whose ZIP is gone."""
-        gone = list(packs)
-        self._backend.delete([index_key(pack) for pack in gone])
-        self._backend.delete([zip_key(pack) for pack in gone])
+        backend, gone = backend or self._backend, list(packs)
+        backend.delete([index_key(pack) for pack in gone])
+        backend.delete([zip_key(pack) for pack in gone])
         for pack in gone:
             self._forget_damage(pack)
             for known in (self.indexes, self.zips, self.listed):
@@ -203,8 +207,8 @@ class Packs:
     # ---------------------------------------------------------------- condemned
 
     def condemned_names(self) -> set[str]:
-        """Return everything that is condemned: keys of whole objects, and packs as ``packs/<id>``."""
-        return {name for one in self.condemned.values() for name in one.names}
+        """Return everything that is condemned or being deleted: keys of whole objects, and packs as ``packs/<id>``."""
+        return {name for lists in (self.condemned, self.deleting) for one in lists.values() for name in one.names}
 
     def condemn(self, names: Iterable[str], now: float | None = None) -> None:
         """Write down what is to be deleted later."""
@@ -225,39 +229,49 @@ class Packs:
         Raises `RemoteUnavailable` when a gc may be deleting one of them at this moment, or has deleted one of those
         that were `relied` on since the store was looked at: see `announced`.
         """
-        needed = {*relied, *sent}
-        touched = [one for one in self.condemned.values() if one.names & needed]
-        if not touched:
+        needed, doomed = {*relied, *sent}, self.condemned_names()
+        if needed.isdisjoint(doomed):
             return
+        touched = [one for one in self.condemned.values() if one.names & needed]
         for one in touched:
             self.condemn(one.names - needed, one.written)
         self._backend.flush()
         self.drop_lists(touched)
-        going = set[str]().union(*(one.names for one in self.announcements()))
-        spared = set[str]().union(*(one.names for one in touched)) & set(relied)
-        keys = [key for name in spared for key in _keys_of(name)]
-        if going & needed or len(self._backend.stat(keys)) < len(keys):
-            raise RemoteUnavailable(
-                "a gc deletes there what is needed now",
-                hint="Push again when it is done. If it was killed, the names it left are free after a day.",
-            )
+        said = [key for key, _ in self._backend.list(PREFIX) if _DELETING.fullmatch(key)]
+        going = [key for key in said if self._over_at(key) > time.time()]
+        against = [key for key in going if self._read_condemned(key).names & needed]
+        keys = [key for name in doomed.intersection(relied) for key in _keys_of(name)]
+        if against or len(self._backend.stat(keys)) < len(keys):
+            free = time.strftime("%H:%M", time.localtime(max(map(self._over_at, against), default=0)))
+            dead = f" If it was killed, this clone can push again from {free} on." if against else ""
+            raise RemoteUnavailable("a gc deletes there what is needed now", hint=f"Push again when it is done.{dead}")
 
-    def announcements(self) -> list[Condemned]:
-        """Return what others are deleting now, or were when they died within the last day."""
-        keys = [key for key, _ in self._backend.list(PREFIX) if _DELETING.fullmatch(key)]
-        return [self._read_condemned(key) for key in keys if _goes_on(key)]
+    def _over_at(self, key: str) -> float:
+        """Return from when on what an announcement says cannot be going on."""
+        name = key[len(PREFIX) :]
+        return over_at(self._folder, name, int(name.partition("-")[0]))
 
     @contextlib.contextmanager
-    def announced(self, names: Iterable[str]) -> Iterator[None]:
-        """Say that names are about to be deleted, for as long as the block runs.
+    def announced(self, names: Sequence[str]) -> Iterator[Callable[[], None]]:
+        """Say that names are about to be deleted, for as long as the block runs; give what deletes them.
 
         Whoever deletes says so first and then looks whether the lists are still there; whoever needs something takes
         it off the lists first and then looks whether somebody said so. One of the two sees the other.
         """
+        backend = fenced(self._backend)  # its time begins before anybody can see what is announced
         made = self._put_list("deleting", frozenset(names))
         self._backend.flush()
+        # Where a store answers at once, each is a call of its own: between two of them it may be too late.
+        step = 1 if backend.capabilities.cheap_stat else _STEP
+
+        def delete() -> None:
+            for first in range(0, len(names), step):
+                some = names[first : first + step]
+                self.remove([key[len(PREFIX) :] for key in some if key.startswith(PREFIX)], backend)
+                backend.delete([key for key in some if not key.startswith(PREFIX)])
+
         try:
-            yield
+            yield delete
         finally:
             self._backend.delete([made.key])
 
@@ -281,14 +295,6 @@ class Packs:
             return Condemned(key, 0, frozenset())
 
 
-def _forget_copies(folder: str, listed: Collection[str]) -> None:
-    """Remove copies of indexes that the store has no more."""
-    with contextlib.suppress(OSError), Dir.open_root(folder) as copies:
-        for entry in list(copies.entries()):
-            if entry.name.removesuffix(".idx") not in listed:
-                copies.unlink(entry.name)
-
-
 def encode_condemned(written: int, names: Iterable[str]) -> bytes:
     """Return the bytes of a list."""
     return "\n".join([_CONDEMNED_HEAD, f"written\t{written}", *sorted(names), ""]).encode()
@@ -304,11 +310,6 @@ def parse_condemned(key: str, data: bytes) -> Condemned:
     except (ValueError, UsageError):
         pass
     raise CorruptData(f"{key} on the remote is damaged", hint="Delete it there: gc will write a new one.")
-
-
-def _goes_on(key: str) -> bool:
-    """Tell whether what an announcement says may be going on."""
-    return int(key[len(PREFIX) :].partition("-")[0]) > time.time() - ANNOUNCED
 
 
 def _keys_of(name: str) -> tuple[str, ...]:
