@@ -1,6 +1,7 @@
 """Kernel locks on files: freed the moment their holder dies, whatever it dies of.
 
-Own code, since a shared mode is needed and the known library takes longer to load than most commands to run.
+Own code, since a shared mode is needed and the known library takes longer to load than most commands to run. A process
+that is forked meanwhile holds none of them: the kernel would count its copy of a descriptor, for all its life.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -16,6 +18,25 @@ from .errors import LockHeld, named
 _POSIX = os.name == "posix"
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
+_held: set[int] = set()  # descriptors of locks
+#: Held by whoever opens or closes one of them, so that none is forked off that is not among them.
+_inside = threading.RLock()
+
+
+def _let_go() -> None:
+    """Leave the locks to the process this one was forked from, and keep the numbers taken: they are closed later."""
+    _inside.release()
+    try:
+        nothing = os.open(os.devnull, os.O_RDWR)
+    except OSError:
+        return  # it could open no file either
+    for fd in _held:
+        os.dup2(nothing, fd, inheritable=False)
+    os.close(nothing)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_inside.acquire, after_in_parent=_inside.release, after_in_child=_let_go)
 
 #: What a file system says that knows no locks, as some network shares do.
 _UNKNOWN = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS}
@@ -41,7 +62,9 @@ def lock(
     excluded: `unknown` is called then, and may raise. Without `note` the file keeps what it holds.
     """
     flags = os.O_RDWR | (os.O_CREAT if create else 0) | _NOFOLLOW | getattr(os, "O_CLOEXEC", 0)
-    fd = os.open(path, flags, 0o666)
+    with _inside:
+        fd = os.open(path, flags, 0o666)
+        _held.add(fd)
     try:
         try:
             _wait(fd, shared, timeout, waiting, unknown)
@@ -52,7 +75,8 @@ def lock(
             raise named(error, path) from None
         yield fd
     finally:
-        with contextlib.suppress(OSError):  # that its note did not reach the disk is nobody's concern
+        with _inside, contextlib.suppress(OSError):  # that its note did not reach the disk is nobody's concern
+            _held.discard(fd)
             os.close(fd)
 
 

@@ -303,6 +303,48 @@ def test_a_holder_that_stands_still_is_named_and_one_that_dies_is_in_nobodys_way
     cases(TOGETHER, 2)
 
 
+FORKING = """
+import os, sys, threading
+from dvc_like.locks import lock
+held, done = threading.Event(), threading.Event()
+
+def work():
+    with lock(sys.argv[1], timeout=0, shared=True):
+        held.set()
+        done.wait()
+
+def fork_inside():
+    with lock(sys.argv[1], timeout=0, shared=True) as fd:
+        if os.fork() == 0:
+            other = os.open(os.devnull, os.O_RDONLY)
+            assert other != fd, "its number is given away, and closed twice"
+            sys.stdin.read()
+            os._exit(0)
+
+thread = threading.Thread(target=work)
+thread.start()
+held.wait()
+if os.fork() == 0:
+    sys.stdin.read()
+    os._exit(0)
+fork_inside()
+done.set()
+thread.join()
+print("free", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_process_that_is_forked_meanwhile_holds_no_lock(
+    place: Place, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    place.track({"x": "1"})
+    start(FORKING, str(place.cache / "lock"), ready=b"free")
+    place.config("local", core_locktimeout="0")
+    place.gc(workspace=True)  # raises `LockHeld` while anybody lives who holds it
+    cases(TOGETHER, 1)
+
+
 @pytest.fixture(params=["ENOLCK", "EOPNOTSUPP", "ENOSYS"])
 def lockless(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine whose file systems know no locks."""
