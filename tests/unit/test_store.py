@@ -381,6 +381,59 @@ def test_storing_again_what_lies_in_the_trash_leaves_one_sound_object(cache: Cac
     assert read(cache, digest) == CONTENT
 
 
+@pytest.mark.parametrize("called", ["lexists", "replace"])
+def test_of_two_who_take_the_same_object_back_both_have_it(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, called: str
+) -> None:
+    """The other one comes right before this one looks into the trash, or before it moves what it saw there."""
+    owner = os.path if called == "lexists" else os
+    real = getattr(owner, called)
+    with Cache(cache.root, str(tmp_path / "other.sqlite")) as other:
+        questions: list[Callable[[Digest], object]] = [
+            cache.has,
+            cache.is_sound,
+            cache.ensure,
+            lambda d: read(cache, d),
+        ]
+        for ask in questions:
+            digest = put(cache, CONTENT)
+            trash.discard(cache, item(cache, digest))
+            quicker = [digest]
+
+            def meet(path: str, *more: str, quicker: list[Digest] = quicker) -> object:
+                if quicker and "/trash/" in path:
+                    assert other.has(quicker.pop())
+                return real(path, *more)
+
+            with monkeypatch.context() as patched:
+                patched.setattr(owner, called, meet)
+                assert ask(digest)
+            assert quicker == []
+
+
+def test_gc_finds_a_tree_that_a_reader_takes_back_meanwhile(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = put_tree(cache, CONTENT)
+    trash.discard(cache, item(cache, digest))
+    real = cache._open_below
+
+    def meet(key: str) -> int:
+        if key.startswith("trash/"):
+            cache.revive(key.removeprefix("trash/"))
+        return real(key)
+
+    monkeypatch.setattr(cache, "_open_below", meet)
+    assert cache.peek_tree(digest, strict=True) == CONTENT
+
+
+def test_what_a_reader_takes_back_while_the_trash_is_emptied_is_not_deleted(cache: Cache) -> None:
+    digest = put(cache, CONTENT)
+    trash.discard(cache, item(cache, digest))
+    ((key, _),) = trash.trashed(cache)
+    assert cache.has(digest)
+    assert not trash.delete(cache, key)
+    assert read(cache, digest) == CONTENT
+
+
 # ------------------------------------------------------------------------------ listing and borders
 
 

@@ -210,7 +210,8 @@ class Cache:
         what no tree lists.
         """
         damaged = ""
-        for key in (tree_key(digest), f"trash/{tree_key(digest)}"):
+        place = tree_key(digest)
+        for key in (place, f"trash/{place}", place):  # it may be taken back between the first two looks
             try:
                 fd = self._open_below(key)
             except OSError as error:
@@ -264,13 +265,17 @@ class Cache:
         self.set_aside.append(digest)
 
     def revive(self, key: str) -> bool:
-        """Take an object out of the trash again; tell whether it was there."""
+        """Take an object out of the trash again; tell whether it was there. Somebody else may have been quicker."""
         has_trash = self.has_trash
         if has_trash is None:  # once: only gc fills it, and it works alone
             has_trash = self.has_trash = os.path.lexists(f"{self.root}/trash")
-        if not has_trash or not os.path.lexists(f"{self.root}/trash/{key}"):
+        if not has_trash:
             return False
-        return self.move(f"trash/{key}", key)
+        if os.path.lexists(f"{self.root}/trash/{key}") and self.move(f"trash/{key}", key):
+            return True
+        with contextlib.suppress(OSError):
+            return not self.is_linked(key.rpartition("/")[0]) and stat.S_ISREG(self.top.lstat(key).st_mode)
+        return False
 
     def move(self, old: str, new: str) -> bool:
         """Rename within the cache's folder; tell whether it was there. What lies behind a link is not."""

@@ -27,12 +27,19 @@ def trashed(cache: Cache) -> Iterator[tuple[str, os.stat_result]]:
     for folder, _, names in os.walk(top):
         for name in names:
             path = os.path.join(folder, name)
-            yield os.path.relpath(path, top).replace(os.sep, "/"), os.lstat(path)
+            try:
+                status = os.lstat(path)
+            except FileNotFoundError:
+                continue  # a reader, who needs no lock, took it back
+            yield os.path.relpath(path, top).replace(os.sep, "/"), status
 
 
-def delete(cache: Cache, key: str) -> None:
-    """Delete one key of the trash for good."""
+def delete(cache: Cache, key: str) -> bool:
+    """Delete one key of the trash for good; tell whether it was there still."""
     path = f"{cache.root}/trash/{key}"
     with contextlib.suppress(OSError):  # Windows does not remove read-only files
         os.chmod(path, stat.S_IREAD | stat.S_IWRITE)
-    os.unlink(path)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+        return True
+    return False

@@ -268,16 +268,15 @@ def _names(session: Session) -> dict[str, str]:
 
 def _collect(session: Session, found: Collected, grace: float) -> None:
     """Empty the trash of what has lain there long enough, then fill it."""
-    too_old = time.time() - grace
-    for key, status in list(trashed(session.cache)):
-        if status.st_mtime <= too_old:
-            delete(session.cache, key)
-            found.deleted += 1
-            found.deleted_size += status.st_size
+    _empty(session.cache, found, time.time() - grace)
     for one in found.garbage:
         discard(session.cache, one.item)
     if grace == 0:
-        for key, status in list(trashed(session.cache)):
-            delete(session.cache, key)
+        _empty(session.cache, found, float("inf"))
+
+
+def _empty(cache: Cache, found: Collected, too_old: float) -> None:
+    for key, status in list(trashed(cache)):
+        if status.st_mtime <= too_old and delete(cache, key):
             found.deleted += 1
             found.deleted_size += status.st_size
