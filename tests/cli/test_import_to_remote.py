@@ -20,6 +20,7 @@ from tests.servers.web import Page, Web
 from dvc_like.ops import _to_remote
 from dvc_like.remote import blocks, s3, wrap
 from dvc_like.remote.local import LocalBackend
+from dvc_like.remote.origin_http import HttpOrigin
 
 MB = 1 << 20
 IN_PARTS = random.Random(6).randbytes(2 * blocks.BLOCK + MB + 3)
@@ -118,6 +119,22 @@ def test_a_server_without_ranges_is_refused_before_it_is_read(place: Place, web:
     assert [one.headers.get("range") for one in web.asked] == [None, "bytes=1-1"]  # the head, and a byte to try it
     run("import-url", f"{web.url}/x")
     assert (place / "x").read_bytes() == BIG
+
+
+def test_a_server_that_sends_more_than_it_said_fills_no_memory(
+    place: Place, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web.pages["/x"] = Page(SMALL, etag='"1"')
+    sent = []
+
+    def get(self: HttpOrigin, key: str, sink: Any, **options: Any) -> None:
+        for _ in range(1000):
+            sink.write(SMALL)
+            sent.append(len(SMALL))
+
+    monkeypatch.setattr(HttpOrigin, "get", get)
+    assert "another size than it was said" in run("import-url", f"{web.url}/x", "--to-remote", code=6).err
+    assert len(sent) == 1
 
 
 def test_a_store_that_takes_only_files(place: Place, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:

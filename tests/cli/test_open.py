@@ -405,6 +405,19 @@ def test_a_big_file_that_is_read_in_parts_is_judged_at_its_end(big: Place, store
         file.read()
 
 
+def test_a_remote_that_sends_more_than_was_asked_for_fills_no_memory(
+    big: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = LocalBackend.get
+
+    def get(self: LocalBackend, key: str, sink: Any, *, start: int = 0, length: int | None = None) -> None:
+        real(self, key, sink, start=start)
+
+    monkeypatch.setattr(LocalBackend, "get", get)
+    with opened(big, verify=False) as file, pytest.raises(CorruptData, match="that were asked for arrived"):
+        file.read(100)
+
+
 def test_what_is_fetched_a_second_time_is_not_verified_by_the_first(big: Place, store: Path) -> None:
     with opened(big, verify=False) as file:
         file.read()

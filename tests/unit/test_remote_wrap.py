@@ -12,9 +12,17 @@ from typing import Any
 
 import pytest
 
-from dvc_like.errors import DvcLikeError, RemoteDenied, RemoteError, RemoteNotFound, RemoteQuota, RemoteUnavailable
+from dvc_like.errors import (
+    CorruptData,
+    DvcLikeError,
+    RemoteDenied,
+    RemoteError,
+    RemoteNotFound,
+    RemoteQuota,
+    RemoteUnavailable,
+)
 from dvc_like.remote import deleting
-from dvc_like.remote.base import Backend, Capabilities, Info
+from dvc_like.remote.base import Backend, Capabilities, Info, Sink
 from dvc_like.remote.memory import MemoryBackend, forget
 from dvc_like.remote.wrap import FIRST_DELAY, PATIENCE, Logged, Retrying, Throttled, Wrapper, wrap
 from dvc_like.testing import Drop, Fail, FaultyBackend, Flip, Slow, Truncate
@@ -447,6 +455,38 @@ def test_an_interruption_ends_the_waiting_for_another_attempt(memory: Backend) -
     backend.interrupt()
     thread.join()
     assert raised == [KeyboardInterrupt]
+
+
+# ------------------------------------------------------------------------------ too much
+
+
+class Endless(Wrapper):
+    """Sends on and on, whatever it is asked for; breaks off at times."""
+
+    def __init__(self, inner: Backend, breaks: int = 0) -> None:
+        super().__init__(inner)
+        self.breaks = breaks
+        self.sent = 0
+
+    def get(self, key: str, sink: Sink, *, start: int = 0, length: int | None = None) -> None:
+        for _ in range(1000):
+            sink.write(DATA)
+            self.sent += len(DATA)
+            if self.breaks:
+                self.breaks -= 1
+                raise RemoteUnavailable("broken")
+
+
+@pytest.mark.parametrize("breaks", [0, 1, 2])
+def test_a_store_that_sends_more_than_was_asked_for_is_refused_at_once(memory: MemoryBackend, breaks: int) -> None:
+    backend = Endless(memory, breaks)
+    sink = io.BytesIO()
+    wrapped = wrap(backend, attempts=3, concurrency=1)
+    wrapped._sleep = lambda seconds: None
+    with pytest.raises(CorruptData, match="a: more than the 2,148 bytes"):
+        wrapped.get("a", sink, start=5, length=2 * len(DATA) + 100)
+    assert len(sink.getvalue()) <= 2 * len(DATA) + 100
+    assert backend.sent == 2 * len(DATA)
 
 
 # ------------------------------------------------------------------------------ too late

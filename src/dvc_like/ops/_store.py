@@ -29,7 +29,7 @@ from ._transfer import Item, Outcome, transfer
 
 DESCRIPTION = "dvc-like.json"
 FORMAT = 1
-_MAX_DESCRIPTION = 64 << 10
+MAX_DESCRIPTION = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -143,14 +143,14 @@ def with_name(hint: str, name: str) -> str:
 def _identify(backend: Retrying, *, create: bool) -> str:
     buffer = io.BytesIO()
     try:
-        backend.get(DESCRIPTION, buffer, length=_MAX_DESCRIPTION)
+        backend.get(DESCRIPTION, buffer, length=MAX_DESCRIPTION)
     except RemoteNotFound:
         if not create:
             return ""
         backend.put(DESCRIPTION, describe(uuid.uuid4().hex), once=True)
         backend.flush()
         # Somebody else may have made the first push at the same moment: one id counts, the one that is there.
-        backend.get(DESCRIPTION, buffer, length=_MAX_DESCRIPTION)
+        backend.get(DESCRIPTION, buffer, length=MAX_DESCRIPTION)
     return read_description(buffer.getvalue())
 
 

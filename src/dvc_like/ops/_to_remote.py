@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from .. import digest as digests
 from ..digest import Digest, file_ident, file_key
-from ..errors import DataMissing, RemoteError, RemoteUnavailable, SourceChanged
+from ..errors import CorruptData, DataMissing, RemoteError, RemoteUnavailable, SourceChanged
 from ..meta.file import Meta
 from ..meta.tree import FILE, Entry
 from ..paths import RelPath, join, show
@@ -26,6 +26,7 @@ from ..remote.origin import UNKNOWN
 from ..remote.pack import Builder, Deflater
 from ..remote.packs import index_key, zip_key
 from ..remote.seen import Seen
+from ..remote.sinks import Bounded
 from ._closure import TreeNeed, close_over, load_need
 from ._send import PACK_SIZE, Sender
 from ._session import Session
@@ -190,9 +191,13 @@ class _Sender:
 
     def _whole(self, name: str) -> bytes:
         """Read one file into memory, of the size that it is said to have."""
-        buffer, size = io.BytesIO(), self._source.files[name].size
-        self._source.backend.get(name, Counting(buffer, self._task))
-        if buffer.tell() != size:
+        buffer = Bounded(size := self._source.files[name].size)
+        is_more = False
+        try:
+            self._source.backend.get(name, Counting(buffer, self._task))
+        except CorruptData:
+            is_more = True
+        if is_more or buffer.tell() != size:
             raise SourceChanged(f"{show(name or self._source.url)} has another size than it was said to have")
         return buffer.getvalue()
 

@@ -6,7 +6,6 @@ Owns the order trees first, then files, and what becomes of an object that is mi
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 from collections import Counter
@@ -200,8 +199,8 @@ class Fetcher:
 
     @staticmethod
     def _get_tree(store: Store, need: TreeNeed, take: Take) -> None:
-        buffer = _Bounded(MAX_SIZE)
-        store.backend.get(need.key, buffer)
+        buffer = io.BytesIO()
+        store.backend.get(need.key, buffer, length=MAX_SIZE)
         take(tree_ident(need.digest), buffer.getvalue())
 
     # ---------------------------------------------------------------- files
@@ -321,17 +320,3 @@ def _receive(store: Store, need: Need, into: Into, task: Task) -> bool:
         incoming.reject()
         raise
     return True
-
-
-class _Bounded(io.BytesIO):
-    """A buffer that a lying remote cannot fill without end."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self._left = limit
-
-    def write(self, data: bytes | memoryview, /) -> int:  # type: ignore[override]
-        self._left -= len(data)
-        if self._left < 0:
-            raise CorruptData(f"larger than a tree may be ({errno.errorcode[errno.EFBIG]})")
-        return super().write(data)

@@ -17,9 +17,10 @@ from ..progress import SILENT, Progress
 from ..project import Project
 from ..remote.base import Backend
 from ..remote.registry import open_backend, redact
+from ..remote.sinks import Bounded
 from ..remote.wrap import wrap
 from ._state import claim
-from ._store import DESCRIPTION, read_description, remote_name, with_name
+from ._store import DESCRIPTION, MAX_DESCRIPTION, read_description, remote_name, with_name
 
 _SIZE = 1000
 _ATTEMPTS = 2  # somebody waits for the answer
@@ -102,7 +103,7 @@ class _Trial:
                 self._try("delete", lambda: self._delete(backend, key))
             else:  # read-only, perhaps: what is there already shows whether reading works
                 if described and self.store:
-                    self._try("read", lambda: backend.get(DESCRIPTION, io.BytesIO()))
+                    self._try("read", lambda: backend.get(DESCRIPTION, io.BytesIO(), length=MAX_DESCRIPTION))
                 self._try("list", lambda: self._list(backend, ""))
         except _Silent:
             if write and len(self.steps) > 1:  # a write was tried, and may have come through
@@ -123,7 +124,7 @@ class _Trial:
     def _open(self, backend: Backend) -> None:
         buffer = io.BytesIO()
         try:
-            backend.get(DESCRIPTION, buffer)
+            backend.get(DESCRIPTION, buffer, length=MAX_DESCRIPTION)
         except RemoteNotFound:
             return  # the first push makes it
         self.store = read_description(buffer.getvalue())
@@ -133,7 +134,7 @@ class _Trial:
         backend.flush()
 
     def _read(self, backend: Backend, key: str, start: int, length: int | None) -> None:
-        buffer = io.BytesIO()
+        buffer = Bounded(len(self._data))
         backend.get(key, buffer, start=start, length=length)
         if buffer.getvalue() != self._data[start : None if length is None else start + length]:
             raise CorruptData("other bytes came back than were written", hint="Something between changes what is sent.")

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from ..errors import RemoteUnavailable
 from .base import Backend, Info, Sink
+from .sinks import Counted
 from .source import Source
 
 FIRST_DELAY = 0.5  # seconds; doubles with every attempt that achieved nothing
@@ -87,22 +88,6 @@ class Wrapper(Backend):
         self.inner.close()
 
 
-class _Counted:
-    """A sink that knows how much went through it, and takes nothing more once `stop` is set."""
-
-    def __init__(self, sink: Sink, stop: threading.Event | None = None) -> None:
-        self._sink = sink
-        self._stop = stop
-        self.size = 0
-
-    def write(self, data: bytes | memoryview, /) -> int:
-        if self._stop is not None and self._stop.is_set():
-            raise KeyboardInterrupt
-        written = self._sink.write(data)
-        self.size += len(data)
-        return written
-
-
 # ------------------------------------------------------------------------------ trying again
 
 
@@ -168,8 +153,8 @@ class Retrying(Wrapper):
         self._again(self.inner.put, key, source, label=label, once=once)
 
     def get(self, key: str, sink: Sink, *, start: int = 0, length: int | None = None) -> None:
-        """Go on where the bytes stopped."""
-        counted = _Counted(sink, self._stop)
+        """Go on where the bytes stopped; raise `CorruptData` for more bytes than `length`."""
+        counted = Counted(sink, self._stop, key=key, limit=length)
         failures = done = 0
         while True:
             left = None if length is None else length - done
@@ -332,7 +317,7 @@ class Logged(Wrapper):
 
     def get(self, key: str, sink: Sink, *, start: int = 0, length: int | None = None) -> None:
         """Receive, and say how much, also when it broke off."""
-        counted = _Counted(sink)
+        counted = Counted(sink)
         place = f" from {start}" if start else ""
         with self._line(f"get {key}{place}") as result:
             try:
