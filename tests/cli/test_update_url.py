@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.servers.certificate import Certificate
 from tests.servers.s3 import Bucket, S3Server
 from tests.servers.web import LONG_AGO, Page, Web
 
-from dvc_like.remote import wrap
+from dvc_like.remote import origin_http, wrap
 
 run = InProcess()
 
@@ -234,6 +235,59 @@ def test_a_redirect_of_a_tracked_source_to_plain_http(
         assert "from https to" in run("update", code=6).err
     assert (place / "x").read_bytes() == b"one"
     assert web.asked == []
+
+
+@pytest.fixture
+def inside(place: Place, certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    """A server of a private network, by https, that one clone has imported from."""
+    monkeypatch.setenv("SSL_CERT_FILE", certificate.bundle)
+    with Web(certificate) as web:
+        web.pages["/x"] = Page(b"one", etag='"1"')
+        run("import-url", f"{web.url}/x")
+        place.save()
+        place.push()
+        web.asked.clear()
+        web.pages["/x"] = Page(b"two", etag='"2"')
+        yield web
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "innocent.example.com"])
+def test_a_private_network_is_asked_nothing_that_a_stranger_wrote(
+    place: Place, inside: Web, clone: Callable[..., Place], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Not even by a name that leads there: it may lead elsewhere when it is looked up once more."""
+    other = clone()
+    meta = other / "x.meta"
+    meta.write_text(meta.read_text().replace("127.0.0.1", name))
+    port = int(inside.url.rpartition(":")[2])
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+    )
+    done = run("update", cwd=other.root, code=7)
+    url = f"https://{name}:{port}/x"
+    assert f"{url}: it is on this machine or in a private network" in done.err
+    assert f"dvc-like config --local --add import.allow {url}" in done.err
+    assert inside.asked == []  # nor was its certificate looked at, which is not for the other name
+
+
+def test_a_private_network_is_asked_where_its_user_imported_from_it_or_said_so(
+    place: Place, inside: Web, clone: Callable[..., Place]
+) -> None:
+    run("update", cwd=place.root)
+    assert (place / "x").read_bytes() == b"two"
+    other = clone()
+    run("config", "--local", "--add", "import.allow", inside.url, cwd=other.root)
+    run("update", cwd=other.root)
+    assert (other / "x").read_bytes() == b"two"
+
+
+def test_a_source_of_the_internet_needs_no_leave(
+    place: Place, inside: Web, clone: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(origin_http, "is_public", lambda address: True)
+    other = clone()
+    run("update", cwd=other.root)
+    assert (other / "x").read_bytes() == b"two"
 
 
 def test_what_a_signed_url_led_to_may_be_looked_at_again(place: Place, web: Web) -> None:

@@ -195,12 +195,10 @@ def reach(project: Project, place: str) -> str:
     Raises `UnsafePath` when it may not be contacted.
     """
     check_place(place)
-    allowed = [value.text for value in project.config.values if value.name == ALLOW and value.level != "project"]
-    wanted = _normal(project, place)
-    for prefix in allowed:
-        if wanted is not None and _covers(_normal(project, bare(prefix)), wanted):
-            secret, plain = prefix.rstrip("/"), bare(prefix).rstrip("/")
-            return secret + place[len(plain) :] if secret != plain else place
+    prefix = _leave(project, place)
+    if prefix:
+        secret, plain = prefix.rstrip("/"), bare(prefix).rstrip("/")
+        return secret + place[len(plain) :] if secret != plain else place
     if needs_leave(place):
         what = "holds a credential" if bare(place) != place else "is on this machine, or not encrypted"
         raise UnsafePath(
@@ -210,9 +208,25 @@ def reach(project: Project, place: str) -> str:
     return place
 
 
-def allow(project: Project, place: str) -> None:
-    """Remember, for this clone alone, that its user named a place by hand; where that needs no leave, do nothing."""
-    if not needs_leave(place):
+def has_leave(project: Project, place: str) -> bool:
+    """Tell whether the user of this machine said that a place may be contacted, wherever it is."""
+    return bool(_leave(project, place))
+
+
+def _leave(project: Project, place: str) -> str:
+    """Return what of `import.allow` is meant for a place, empty for nothing."""
+    allowed = [value.text for value in project.config.values if value.name == ALLOW and value.level != "project"]
+    wanted = _normal(project, place)
+    found = (one for one in allowed if wanted is not None and _covers(_normal(project, bare(one)), wanted))
+    return next(found, "")
+
+
+def allow(project: Project, place: str, *, is_inside: bool = False) -> None:
+    """Remember, for this clone alone, that its user named a place by hand; where that needs no leave, do nothing.
+
+    One `is_inside` this machine or a private network needs it.
+    """
+    if not (is_inside or needs_leave(place)):
         return
     known = {value.text for value in project.config.values if value.name == ALLOW and value.level != "project"}
     if place not in known:

@@ -86,14 +86,14 @@ def name_of(url: str) -> str:
         raise UsageError(f"{show(public(url))} ends with no name", hint="Say what it shall be called here.") from None
 
 
-def _open(project: Project, url: str) -> Origin:
+def _open(project: Project, url: str, *, only_public: bool) -> Origin:
     scheme = scheme_of(url)
     if is_local(url):
         return origin_files.LocalOrigin(folder_of(project, url))
     if "://" not in url:  # Git's HOST:PATH, which fsspec takes for a path of this machine
         raise UsageError(f"{show(url)} is no URL", hint="Write sftp://HOST/PATH, or ./PATH for what lies here.")
     if scheme in ("http", "https"):
-        return origin_http.open_url(url, {}, project.root)
+        return origin_http.HttpOrigin(url, only_public=only_public)
     if scheme == "s3":
         return origin_s3.open_url(url, _options_of(project, url), project.root)
     return origin_files.open_fsspec(url, _options_of(project, url), project.root)
@@ -181,9 +181,11 @@ def _above(path: RelPath) -> Iterator[RelPath]:
 
 
 @contextlib.contextmanager
-def reading(project: Project, url: str, *, jobs: int | None, progress: Progress) -> Iterator[Reading]:
-    """Open a URL, which may hold a login, and look what is there."""
-    origin = _open(project, url)
+def reading(
+    project: Project, url: str, *, jobs: int | None, progress: Progress, only_public: bool = False
+) -> Iterator[Reading]:
+    """Open a URL, which may hold a login, and look what is there; with `only_public` nothing in a private network."""
+    origin = _open(project, url, only_public=only_public)
     jobs = jobs or origin.capabilities.concurrency
     log = progress.note if os.environ.get("DVC_LIKE_TRACE") else None
     backend = wrap(origin, attempts=ATTEMPTS, concurrency=jobs, log=log)

@@ -24,7 +24,7 @@ from ._plan import make_plan
 from ._pointer import refuse_place, tell_git
 from ._record import read_pointer
 from ._session import Session, open_session
-from ._sources import KEY, UrlSource, allow, bare, check_place, is_local, kept, reach, source_of, with_source
+from ._sources import KEY, UrlSource, allow, bare, check_place, has_leave, is_local, kept, reach, source_of, with_source
 from ._store import open_store, remote_name
 from ._to_remote import send
 from ._tracked import Target, Wanted, enclosing, status_at, walk
@@ -78,7 +78,7 @@ def import_url(
             meta = _describe(old, entry, found, remote if to_remote else None)
             with recorded(session, words("import-url", [public(url)])):
                 state = place_target(session, Target(path, meta), old, there=not to_remote, force=force)
-            allow(project, _as_recorded(place))
+            allow(project, _as_recorded(place), is_inside=found.origin.is_inside)
         return ImportedUrl(Target(path, meta), state, moved, found.source())
 
 
@@ -91,7 +91,8 @@ def newest(
     Nothing but the look is read before the latter is called. It brings all into the cache, or to a `remote`.
     """
     project = session.project
-    with reading(project, reach(project, old.url), jobs=jobs, progress=session.progress) as found:
+    place, only_public = reach(project, old.url), not has_leave(project, old.url)
+    with reading(project, place, jobs=jobs, progress=session.progress, only_public=only_public) as found:
         new = found.source()._replace(url=old.url)
 
         def get() -> Meta:

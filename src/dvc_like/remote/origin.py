@@ -22,8 +22,11 @@ class Origin(Backend):
 
     An `Info` has the size, `UNKNOWN` where nobody tells, and as token what the place says of this version, as
     ``etag:...`` or ``mtime:...``; empty where it says nothing. The version seen first is the one that counts: whoever
-    would hand out bytes of another one raises `SourceChanged`.
+    would hand out bytes of another one raises `SourceChanged`. `is_inside` tells of a server that it was seen to answer
+    from this machine or a private network.
     """
+
+    is_inside = False
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()

@@ -28,11 +28,11 @@ from ..errors import (
     RemoteNotFound,
     RemoteUnavailable,
     SourceChanged,
+    UnsafePath,
     UsageError,
 )
 from ..paths import show
 from .base import Capabilities, Info, Sink
-from .options import number
 from .origin import UNKNOWN, Origin, changed
 from .registry import redact
 from .wrap import seconds_asked
@@ -56,18 +56,19 @@ def split(url: str) -> SplitResult:
     raise UsageError(f"{show(redact(url))} names no host", hint="Write https://HOST/PATH.")
 
 
-def open_url(url: str, options: dict[str, str], root: str) -> HttpOrigin:
-    """Make the origin of a URL, which may hold a user and a password. Contacts nobody."""
-    return HttpOrigin(url, timeout=number("timeout", options, TIMEOUT) or TIMEOUT)
-
-
 class HttpOrigin(Origin):
-    """One file; the only key is the empty one."""
+    """One file; the only key is the empty one. The URL may hold a user and a password.
+
+    With `only_public` none is asked that answers from this machine or a private network. `is_inside` tells that one
+    did; what a proxy reached is not known.
+    """
 
     capabilities = Capabilities("web server", concurrency=4)
 
-    def __init__(self, url: str, *, timeout: float = TIMEOUT) -> None:
+    def __init__(self, url: str, *, timeout: float = TIMEOUT, only_public: bool = False) -> None:
         super().__init__()
+        self.is_inside = False
+        self._only_public = only_public
         parts = split(url)
         host = parts.hostname or ""
         place = f"[{host}]" if ":" in host else host
@@ -86,10 +87,12 @@ class HttpOrigin(Origin):
     def _ask(self, method: str, headers: dict[str, str]) -> Iterator[Any]:
         """Send a request and hand out the answer, of which nothing but the head was read."""
         request = _Request(self._url, method=method)
+        request.only_public = self._only_public
         request.headers = {"User-agent": "dvc-like", "Accept": "*/*", "Accept-encoding": "identity", **headers}
         if self._login:
             request.add_unredirected_header("Authorization", self._login)
         with _told(self._name), self._opener.open(request, timeout=self._timeout) as answer:
+            self.is_inside = self.is_inside or request.began_public is False
             yield answer
 
     def stat(self, keys: Iterable[str]) -> dict[str, Info]:
@@ -214,9 +217,10 @@ def _version(answer: Any) -> tuple[Info, str]:
 
 
 class _Request(urllib.request.Request):
-    """A request that knows whether the first of its kind, before all redirects, went out to the Internet."""
+    """A request that knows whether the first of its kind, before all redirects, went out to the Internet, or must."""
 
     began_public: bool | None = None
+    only_public = False
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -233,7 +237,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         request = super().redirect_request(req, fp, code, msg, headers, newurl)
         if request is not None:
             request = _Request(request.full_url, headers=request.headers, method=req.get_method())
-            request.began_public = req.began_public
+            request.began_public, request.only_public = req.began_public, req.only_public
             if (old.scheme, old.netloc) == (new.scheme, new.netloc) and "Authorization" in req.unredirected_hdrs:
                 request.add_unredirected_header("Authorization", req.unredirected_hdrs["Authorization"])
         return request
@@ -246,8 +250,13 @@ def is_public(address: str) -> bool:
 
 
 def _check_peer(request: _Request, sock: socket.socket) -> None:
-    """Refuse a redirect from the Internet into a private network: what answers there trusts who is inside."""
+    """Refuse what leads from the Internet into a private network: what answers there trusts who is inside.
+
+    So does a URL of a stranger. The address that was reached counts: a name can lead anywhere, and elsewhere each time.
+    """
     public = is_public(sock.getpeername()[0])
+    if request.only_public and not public:
+        raise UnsafePath("it is on this machine or in a private network, and a meta file names it: not contacted")
     if request.began_public is None:
         request.began_public = public
     elif request.began_public and not public:
@@ -272,8 +281,19 @@ def _watched(kind: type[http.client.HTTPConnection], request: Any) -> Callable[.
 
     class Watched(kind):  # type: ignore[valid-type,misc]
         def connect(self) -> None:
+            connect: Callable[..., socket.socket] = self._create_connection  # type: ignore[has-type]
+
+            def checked(*where: Any, **options: Any) -> socket.socket:
+                sock = connect(*where, **options)
+                try:
+                    _check_peer(request, sock)
+                except BaseException:
+                    sock.close()
+                    raise
+                return sock  # of which nothing was asked yet, not even for a certificate
+
+            self._create_connection = checked
             super().connect()
-            _check_peer(request, self.sock)
 
     return Watched
 
@@ -295,9 +315,13 @@ def _told(name: str) -> Iterator[None]:
     try:
         yield
     except DvcLikeError as error:
-        if error.message.startswith("it is redirected"):
-            raise type(error)(f"{name}: {error.message}", hint="Import from where it leads, if you trust it.") from None
-        raise
+        if isinstance(error, UnsafePath):
+            hint = f"If you trust it: dvc-like config --local --add import.allow {name}"
+        elif error.message.startswith("it is redirected"):
+            hint = "Import from where it leads, if you trust it."
+        else:
+            raise
+        raise type(error)(f"{name}: {error.message}", hint=hint) from None
     except urllib.error.HTTPError as error:
         error.close()
         raise _answered(error.code, error.headers, name) from None
