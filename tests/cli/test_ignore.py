@@ -15,7 +15,8 @@ from tests.cli.place import Place, past_the_tick, tree_lines
 
 import dvc_like
 from dvc_like.errors import UsageError, WouldOverwrite
-from dvc_like.workspace.ignore import Ignore
+from dvc_like.workspace import ignore
+from dvc_like.workspace.ignore import MAX_RULES, MAX_SIZE, Ignore
 
 __all__ = ["in_process"]  # the fixture `cli`
 
@@ -265,7 +266,8 @@ def test_a_bad_file_of_rules_is_named(ruled: Place, cli: InProcess) -> None:
     (ruled / ".dvc-likeignore").symlink_to("/etc/passwd")
     assert ".dvc-likeignore is a link" in cli("check-ignore", "x", code=7).err
     ruled.write({"data/new": "n"})
-    assert ".dvc-likeignore is a link" in cli("status", code=7).err
+    assert ".dvc-likeignore is a link" in cli("add", "data", code=7).err
+    assert ".dvc-likeignore is a link or no ordinary file: its rules do not count" in cli("status").err
 
 
 def test_python(ruled: Place) -> None:
@@ -322,6 +324,34 @@ def test_rules_are_not_even_looked_for_where_nothing_changed(place: Place, monke
 def test_rules_that_cannot_be_read_are_not_taken_for_missing_data(place: Place, cli: InProcess) -> None:
     place.track({"data/a": "a"})
     (place / "data/.dvc-likeignore").symlink_to("a")
-    done = cli("status", code=7)
-    assert "data/.dvc-likeignore is a link" in done.out
+    done = cli("status")
+    assert "data/.dvc-likeignore is a link" in done.err
     assert "pull" not in done.out
+    assert "data/.dvc-likeignore is a link" in cli("commit", code=7).err
+
+
+@pytest.mark.parametrize("kind", ["link", "large", "many"])
+@pytest.mark.parametrize("where", ["data/sub/", "data/", ""])
+def test_rules_of_a_stranger_that_cannot_be_read_keep_nobody_from_his_data(
+    place: Place, store: Path, clone: Callable[..., Place], monkeypatch: pytest.MonkeyPatch, kind: str, where: str
+) -> None:
+    """As Git does not read a `.gitignore` that is a link. What is in the dataset cannot even be taken out first."""
+    texts = {"link": ("link", False, "b"), "large": "#" * (MAX_SIZE + 1), "many": "x\n" * (MAX_RULES + 1)}
+    place.write({f"{where}.dvc-likeignore": texts[kind], "data/sub/a": "a", "data/sub/b": "b"})
+    with monkeypatch.context() as patched:
+        patched.setattr(ignore, "NAME", ".somewhere-else")
+        place.add("data")
+    place.save()
+    place.push()
+    copy, run = clone(), InProcess()
+    for words in (["pull"], ["checkout"], ["status"], ["diff"]):
+        done = run(*words, cwd=copy.root)
+    assert copy.data() == place.data()
+    (copy / "data/sub/a").unlink()
+    copy.write({"data/sub/new.tmp": "mine"})
+    done = run("checkout", "--force", cwd=copy.root)
+    assert f"{where}.dvc-likeignore " in done.err
+    assert "its rules do not count" in done.err
+    assert (copy / "data/sub/a").read_text() == "a"
+    assert (copy / "data/sub/new.tmp").read_text() == "mine"
+    assert f"{where}.dvc-likeignore " in run("add", "data", cwd=copy.root, code=(3, 7)).err

@@ -127,6 +127,7 @@ def open_session(
         session = Session(project, progress, stack)
         if reading:
             session.index.frozen = not _may_refresh(project, stack)
+            session.ignore.tell = progress.note
         yield session
 
 

@@ -97,6 +97,7 @@ def checkout_in(
     With `orphans`, data goes whose meta file this revision no longer has, where it is safe in the cache. What is `gone`
     is to be removed. With `strict` what was changed is in the way also where the version has nothing of that name.
     """
+    session.ignore.tell = session.progress.note
     plans: list[Plan] = []
     with session.progress.task("comparing") as task:
         for path in dict.fromkeys(one.target.path for one in wanted):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ..errors import ConfigError, UnsafePath
@@ -48,6 +49,9 @@ class Ignore:
 
     def __init__(self, root: Dir) -> None:
         self._root = root
+        #: Set by who records nothing: hears of a file that cannot be read, whose rules do not count then, as Git has
+        #: it. Else it is refused, for what a rule was to keep out would get in.
+        self.tell: Callable[[str], None] | None = None
         self._chains: dict[str, tuple[tuple[int, tuple[Rule, ...]], ...]] = {}
 
     def concerns(self, folder: RelPath, here: Dir | None = None) -> bool:
@@ -90,6 +94,15 @@ class Ignore:
         return found
 
     def _read(self, folder: RelPath, here: Dir | None) -> tuple[Rule, ...]:
+        try:
+            return self._load(folder, here)
+        except (ConfigError, UnsafePath) as error:
+            if self.tell is None:
+                raise
+            self.tell(f"{error.message}: its rules do not count")
+            return ()
+
+    def _load(self, folder: RelPath, here: Dir | None) -> tuple[Rule, ...]:
         source = join(folder, NAME)
         try:
             if here is not None:
