@@ -116,7 +116,7 @@ def lock_of_the_dead(path: str) -> Iterator[int]:
     def spare() -> None:
         raise LockHeld(f"{path}: the file system knows no locks, so its owner may be alive")
 
-    with lock(path, timeout=0, create=False, unknown=spare) as held:
+    with lock(path, timeout=0, create=False, unknown=spare, note=False) as held:
         yield held
 
 

@@ -385,6 +385,17 @@ def test_a_gc_that_stood_still_deletes_nothing_more(two: Place, store: Path, mon
     assert announced_in(store) == []
 
 
+def test_what_md5_names_is_left_alone_and_told(two: Place, store: Path, cli: Cli) -> None:
+    theirs = store / "files/md5/5b/bf5a52328e7439ae6e719dfe712200"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"x" * 2048)
+    done = cli("gc", "--workspace", "--cloud", "--grace", "0", "--force")
+    assert "left alone: 1 object, 2.0 kB, named by MD5, which DVC may need" in done.out
+    assert theirs.exists()
+    found = cli("gc", "--workspace", "--cloud", "--json").json
+    assert (found["foreign"], found["foreign_size"]) == (1, 2048)
+
+
 # ------------------------------------------------------------------------------ when to stop
 
 

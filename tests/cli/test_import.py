@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +23,8 @@ from tests.servers.githttp import GitHttp, serving
 import dvc_like
 from dvc_like import Project
 from dvc_like.errors import BadMeta, DvcLikeError, UnsafePath, UsageError
+from dvc_like.locks import lock
+from dvc_like.ops._clone import KEPT_DAYS
 
 
 @pytest.fixture
@@ -524,3 +527,28 @@ def test_the_origin_is_listed(origin: Origin, place: Place, cli: InProcess) -> N
     out = cli("ls", "-v", "--dvc-only").out
     assert f"sub/  <- {origin.url} data/sub\n" in out
     assert "<-" not in cli("ls").out
+
+
+def test_gc_deletes_copies_of_other_repositories_that_nobody_reads(
+    origin: Origin, place: Place, cli: InProcess, home: Path
+) -> None:
+    bring(place, origin, "model.bin")
+    (folder,) = cached_repositories(home)
+
+    def age(days: float) -> None:
+        then = time.time() - days * 86_400
+        os.utime(folder / "lock", (then, then))
+
+    age(KEPT_DAYS - 1)
+    assert cli("gc", "--workspace", "--json").json["clones"] == 0
+    age(KEPT_DAYS + 1)
+    cli("gc", "--workspace", "--dry-run")
+    cli("update", "--rev", origin.git("rev-parse", "HEAD"))  # which needs no network, and is a use all the same
+    assert cli("gc", "--workspace", "--json").json["clones"] == 0
+    age(KEPT_DAYS + 1)
+    with lock(str(folder / "lock"), timeout=0, note=False):
+        assert cli("gc", "--workspace", "--json").json["clones"] == 0  # somebody is at it
+    assert "1 copy of another repository deleted, which nobody read for 90 days" in cli("gc", "--workspace").out
+    assert [path.name for path in folder.iterdir()] == ["lock"]
+    cli("update", "--rev", origin.change({"model.bin": "model 2"}))
+    assert (place / "model.bin").read_text() == "model 2"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import socket
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.cli.inprocess import InProcess
-from tests.cli.place import Place, digest_of, objects_in
+from tests.cli.place import Place, digest_of, objects_in, past_the_tick
 from tests.cli.stores import contents_of
 from tests.servers.certificate import Certificate
 from tests.servers.s3 import Bucket, S3Server
@@ -288,6 +290,20 @@ def test_a_source_of_the_internet_needs_no_leave(
     other = clone()
     run("update", cwd=other.root)
     assert (other / "x").read_bytes() == b"two"
+
+
+def test_what_is_remembered_of_versions_does_not_grow(place: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "origin"
+    folder.mkdir()
+    (folder / "same").write_bytes(b"same")
+    run("import-url", "../origin")
+    for number in range(4):
+        (folder / "changes").write_bytes(b"x" * (number + 1))
+        past_the_tick(folder / "changes")
+        run("update")
+    with contextlib.closing(sqlite3.connect(place / ".dvc-like/tmp/imports.sqlite")) as database:
+        names = [version.split("\t")[1] for (version,) in database.execute("SELECT version FROM came")]
+    assert sorted(names) == ["changes", "same"]
 
 
 def test_what_a_signed_url_led_to_may_be_looked_at_again(place: Place, web: Web) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ..ops._clone import KEPT_DAYS
 from ..ops._cloud import CloudCollected
 from ..ops._tracked import Selection
 from ..ops.gc import Collected, gc, undo
@@ -94,6 +95,7 @@ def command(
             "young": found.young,
             "deleted": found.deleted,
             "deleted_size": found.deleted_size,
+            "clones": found.clones,
             **_cloud_as_json(found.cloud or CloudCollected()),
         },
     )
@@ -117,6 +119,9 @@ def _report(console: Console, found: Collected, *, dry_run: bool) -> None:
     console.say(f"{found.kept:,} kept, {found.young:,} spared for being young")
     if found.deleted:
         console.say(f"{plural(found.deleted, 'object')}, {human_size(found.deleted_size)}, deleted for good")
+    if found.clones:
+        what = "1 copy of another repository" if found.clones == 1 else f"{found.clones:,} copies of other repositories"
+        console.say(f"{what} deleted, which nobody read for {KEPT_DAYS} days")
 
 
 def _cloud_as_json(done: CloudCollected) -> dict[str, object]:
@@ -124,6 +129,8 @@ def _cloud_as_json(done: CloudCollected) -> dict[str, object]:
         "condemned": [{"key": one.key, "size": one.size, "what": one.what} for one in done.condemned],
         "purged": [{"key": one.key, "size": one.size, "what": one.what} for one in done.deleted],
         "repacked": done.repacked,
+        "foreign": done.foreign,
+        "foreign_size": done.foreign_size,
         "others": done.others,
         "expired": done.expired,
     }
@@ -147,5 +154,8 @@ def _report_cloud(console: Console, done: CloudCollected, *, dry_run: bool) -> N
         console.say("There is nothing to free on the remote.")
     if done.others:
         console.say(f"respected what {plural(len(done.others), 'other clone')} of this or other repositories need")
+    if done.foreign:
+        size = human_size(done.foreign_size)
+        console.say(f"left alone: {plural(done.foreign, 'object')}, {size}, named by MD5, which DVC may need")
     for name in done.expired:
         console.say(f"not respected, for its last push is over a year ago: {name}", style="yellow")

@@ -11,19 +11,21 @@ import contextlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
 from .. import digest as digests
 from .. import homes
-from ..errors import DvcLikeError, RemoteDenied, RemoteError, RemoteUnavailable, UnsafePath, UsageError
+from ..errors import DvcLikeError, LockHeld, RemoteDenied, RemoteError, RemoteUnavailable, UnsafePath, UsageError
 from ..git import Git
-from ..locks import lock
+from ..locks import lock, lock_of_the_dead
 from ..paths import CONTROL, show
 from ..progress import Progress
 from ._sources import bare, scheme_of
 
+KEPT_DAYS = 90  # after the last use
 TIMEOUT = 3600.0  # seconds that another process may take to bring what we need as well
 _FULL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _NAME = re.compile(r"(?!-)[^\x00-\x20~^:?*\[\\]+")  # what may be the name of a ref
@@ -80,6 +82,8 @@ class Clone(Git):
         """Return the commit of a branch, a tag or an id (None: of the default branch); its trees are here then."""
         self._asked = rev or "HEAD"
         if rev is not None and _FULL.fullmatch(rev) and self._has(rev):
+            with contextlib.suppress(OSError):
+                os.utime(self._lock)  # it is in use: see `prune`
             return rev  # needs no network
         with self.locked() as held:
             return self._prepared(held, lambda: self._bring(rev, held))
@@ -92,8 +96,13 @@ class Clone(Git):
         def tell(holder: str) -> None:
             self._progress.note(f"waiting for another dvc-like that reads {show(bare(self.url))} ...")
 
-        with lock(os.path.join(self.top, "lock"), timeout=TIMEOUT, waiting=tell) as fd:
+        with lock(self._lock, timeout=TIMEOUT, waiting=tell) as fd:
             yield fd
+
+    @property
+    def _lock(self) -> str:
+        """The file under whose lock others bring something; it is as old as the last use."""
+        return os.path.join(self.top, "lock")
 
     # ---------------------------------------------------------------- under the lock
 
@@ -320,4 +329,26 @@ def clone_of(url: str, progress: Progress) -> Clone:
             hint="Give an https or ssh address, or the folder of a clone.",
         )
     name = digests.of_bytes("sha256", bare(url).encode()).partition(":")[2][:32]
-    return Clone(os.path.join(homes.cache(), "repos", name), url, progress)
+    return Clone(os.path.join(_shelf(), name), url, progress)
+
+
+def _shelf() -> str:
+    return os.path.join(homes.cache(), "repos")
+
+
+def prune() -> int:
+    """Delete the clones that nobody read for `KEPT_DAYS`, of whatever project; return how many."""
+    try:
+        folders = sorted(os.scandir(_shelf()), key=lambda one: one.name)
+    except OSError:
+        return 0
+    pruned = 0
+    for folder in folders:
+        path = os.path.join(folder.path, "lock")
+        with contextlib.suppress(LockHeld, OSError), lock_of_the_dead(path) as held:
+            inside = [os.path.join(folder.path, name) for name in os.listdir(folder.path) if name != "lock"]
+            if inside and os.fstat(held).st_mtime < time.time() - KEPT_DAYS * 86_400:
+                for one in inside:  # but the lock, for which somebody may be waiting
+                    shutil.rmtree(one)
+                pruned += 1
+    return pruned

@@ -34,6 +34,7 @@ from ._store import Store
 from ._tracked import Target, Wanted
 
 _LEAST_AGE = 86_400  # seconds: a transfer that began since then may be somebody's who is still at it
+_FOREIGN = "files/md5/"  # DVC may use the same store, and publishes nothing of what it needs
 _AT_ONCE = 500  # names deleted before it is looked again whether somebody spared them
 
 
@@ -50,13 +51,16 @@ class Doomed:
 class CloudCollected:
     """What is condemned now, what was deleted, how many packs were written anew, and whose refs counted.
 
-    `others` names clones whose needs were respected, `expired` those that are too old to count.
+    `others` names clones whose needs were respected, `expired` those that are too old to count. `foreign` objects, of
+    `foreign_size` bytes, are named by MD5: they are left alone.
     """
 
     condemned: list[Doomed] = field(default_factory=list)
     deleted: list[Doomed] = field(default_factory=list)
     repacked: int = 0
     kept: int = 0
+    foreign: int = 0
+    foreign_size: int = 0
     others: list[str] = field(default_factory=list)
     expired: list[str] = field(default_factory=list)
 
@@ -230,12 +234,15 @@ class CloudCollector:
         packs = self._store.packs
         doomed = packs.condemned_names()
         names = []
-        for key in whole:
+        for key, size in whole.items():
             ident = _ident(key)
             if ident is not None and ident not in needed:
                 names.append(key)
             else:
                 self.done.kept += 1
+            if key.startswith(_FOREIGN):
+                self.done.foreign += 1
+                self.done.foreign_size += size
         kept, sparse = self._sort_packs(needed)
         for pack in sparse:
             live = {member.ident for member in packs.indexes[pack].find(needed)}
@@ -319,13 +326,10 @@ def _key(ident: bytes) -> str:
 
 
 def _ident(key: str) -> bytes | None:
-    """Return the ident of a whole object's key; None for a foreign file, which is left alone.
-
-    What MD5 names is foreign: DVC may use the same store, and publishes nothing of what it needs.
-    """
+    """Return the ident of a whole object's key; None for a foreign file, which is left alone."""
     from_tree = key.endswith(".tree")
     parts = key.removesuffix(".tree").split("/")
-    if len(parts) != 4 or parts[1] == "md5":
+    if len(parts) != 4 or key.startswith(_FOREIGN):
         return None
     try:
         digest = parse_digest(f"{parts[1]}:{parts[2]}{parts[3]}")

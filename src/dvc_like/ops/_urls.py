@@ -233,6 +233,11 @@ class Came:
         rows, self._rows = self._rows, []
 
         def insert(database: sqlite3.Connection) -> None:
+            # What a file was before is of no use, and would be kept for ever.
+            files = ["\t".join(version.split("\t", 2)[:2]) for version, _ in rows]
+            database.executemany(
+                "DELETE FROM came WHERE version > ? AND version < ?", [(f"{f}\t", f"{f}\n") for f in files]
+            )
             database.executemany("INSERT OR REPLACE INTO came VALUES (?, ?)", rows)
 
         if rows:

@@ -21,6 +21,7 @@ from ..meta.tree import parse
 from ..paths import RelPath, show, typed
 from ..progress import SILENT, Progress
 from ..project import FOLDER, Project
+from . import _clone
 from ._artifacts import artifacts
 from ._closure import TreeNeed, close_over
 from ._cloud import CloudCollected, CloudCollector
@@ -42,13 +43,17 @@ class Garbage(NamedTuple):
 
 @dataclass
 class Collected:
-    """What gc took out (or would), what it kept, and what it deleted for good."""
+    """What gc took out (or would), what it kept, and what it deleted for good.
+
+    `clones` counts copies of other repositories, kept for all projects of the user, that none had read for long.
+    """
 
     garbage: list[Garbage] = field(default_factory=list)
     kept: int = 0
     young: int = 0
     deleted: int = 0
     deleted_size: int = 0
+    clones: int = 0
     cloud: CloudCollected | None = None
 
     @property
@@ -101,6 +106,7 @@ def gc(
                     recorder.touched = recorder.record.trash = True
                     recorder.write()
                 _collect(session, found, seconds)
+            found.clones = _clone.prune()
     if cloud or remote is not None:
         with open_session(project, progress, cache="shared") as session:
             found.cloud = _collect_cloud(session, roots, remote, dry_run=dry_run, grace=cloud_seconds)
