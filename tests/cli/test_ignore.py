@@ -285,6 +285,7 @@ def test_what_is_added_is_what_git_would_take(place: Place, seed: int) -> None:
     rng = random.Random(seed)
     names = ["a", "b", "ab", "a.tmp", "keep", "x.log"]
     rules = ["*", "a", "/a", "b/", "!keep", "*.tmp", "!*.tmp", "a/**", "**/b", "!a/", "sub/*", "data/b", "/data/sub/"]
+    rules += ["a**/**", "a**/b", "/s**", "sub/a**/x.log", "!data/s**/keep", "d***/b", "sub/?**/a"]
     spec = {"/".join(["data", *rng.choices(["a", "b", "sub"], k=rng.randint(0, 3)), rng.choice(names) + "_"]): "1"}
     for _ in range(40):
         path = "/".join(["data", *rng.choices(["a", "b", "sub", "d"], k=rng.randint(0, 3)), rng.choice(names)])

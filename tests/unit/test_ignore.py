@@ -46,6 +46,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 @given(rules=st.lists(RULES, min_size=1, max_size=4), paths=st.lists(PATHS, min_size=1, max_size=30, unique=True))
 @example(rules=["a", "[!a][a/[ab]"], paths=["!a", "ab", "a"])
+@example(rules=["a**/**"], paths=["a", "ab", "ab/b", "b/a"])
+@example(rules=["a**/b", "/b/a**"], paths=["a", "ab", "ab/b", "a/x/b", "a/x/y/b", "acab/1/b", "b/a", "b/ab/1", "b/b"])
+@example(
+    rules=["a****/b", "a**b/1", "b/**a", "1/\\a**/b"],
+    paths=["a/x/b", "ab/1", "a/b/1", "b/a", "b/1/a", "1/a/b", "1/a/x/b"],
+)
 def test_git_takes_every_rule_the_same_way(place: Path, rules: list[str], paths: list[str]) -> None:
     text = "\n".join(rules) + "\n"
     (place / ".gitignore").write_text(text, newline="")

@@ -24,7 +24,10 @@ MAX_RULES = 1000
 
 
 class Rule(NamedTuple):
-    """One line. `parts` are the segments of its pattern, None for ``**``; one that is no glob fits nothing."""
+    """One line. `parts` are the segments of its pattern, None for ``**``; one that is no glob fits nothing.
+
+    What they fit follows `begin`, a text that may end within a name.
+    """
 
     source: RelPath
     line: int
@@ -33,6 +36,7 @@ class Rule(NamedTuple):
     folders_only: bool
     anywhere: bool  # no slash in it: the name alone is compared
     parts: tuple[re.Pattern[str] | None, ...]
+    begin: str = ""
 
     def fits(self, parts: list[str], is_folder: bool) -> bool:
         """Tell whether it speaks of a path, given in parts below the folder of its file."""
@@ -41,6 +45,9 @@ class Rule(NamedTuple):
         if self.anywhere:
             only = self.parts[0]
             return only is not None and only.fullmatch(parts[-1]) is not None
+        if self.begin:
+            path = "/".join(parts)
+            return path.startswith(self.begin) and _fits(self.parts, path[len(self.begin) :].split("/"))
         return _fits(self.parts, parts)
 
 
@@ -141,11 +148,16 @@ def parse(data: bytes, source: RelPath) -> tuple[Rule, ...]:
         folders_only = pattern.endswith("/")
         pattern = pattern[: -1 if folders_only else None]
         if pattern:
-            segments = _segments(pattern.removeprefix("/"))
             anywhere = "/" not in pattern
+            glued = None if anywhere else _GLUED.match(pattern.removeprefix("/"))
+            segments = _segments(f"**{glued[2]}" if glued else pattern.removeprefix("/"))
             parts = tuple(None if part == "**" and not anywhere else _compiled(part) for part in segments)
-            found.append(Rule(source, number, line, negated, folders_only, anywhere, parts))
+            found.append(Rule(source, number, line, negated, folders_only, anywhere, parts, glued[1] if glued else ""))
     return tuple(found)
+
+
+#: Stars that follow a text without wildcards: Git takes that text off first, and then sees a ``**`` of its own.
+_GLUED = re.compile(r"([^*?\[\\]*[^*?\[\\/])\*\*+((?:/.*)?)\Z", re.S)
 
 
 def _segments(pattern: str) -> list[str]:
