@@ -14,7 +14,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -355,11 +355,13 @@ def as_nobody(tmp_path: Path, home: Path) -> AsNobody:
 # ------------------------------------------------------------------------------ file systems
 
 
-def _mount(*arguments: str) -> None:
+def _mount(*arguments: str, program: Sequence[str] = ("mount",)) -> None:
     """Mount something, or skip the test with the reason."""
     if not sys.platform.startswith("linux") or not IS_ROOT:
         pytest.skip("needs root on Linux, to mount a file system")
-    done = _run(["mount", *arguments])
+    if shutil.which(program[0]) is None:
+        pytest.skip(f"{program[0]} is not installed")
+    done = _run([*program, *arguments])
     if done.code:
         pytest.skip(f"this machine does not mount: {done.err.strip()}")
 
@@ -386,12 +388,16 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 _MAKE = {  # the smallest images that the tools agree to; they are sparse
     "xfs": (["mkfs.xfs", "-q", "-m", "reflink=1"], 512 << 20),
     "btrfs": (["mkfs.btrfs", "-q"], 256 << 20),
+    "ntfs": (["mkntfs", "-q", "-Q", "-F"], 16 << 20),
 }
 
 
 @pytest.fixture(scope="session")
 def loop_fs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Path]]:
-    """Give a new, empty folder on a file system that can clone: ``loop_fs("xfs")`` or ``loop_fs("btrfs")``."""
+    """Give a new, empty folder on a file system that can clone, ``loop_fs("xfs")`` or ``loop_fs("btrfs")``.
+
+    ``loop_fs("ntfs")`` folds case.
+    """
     mounts: dict[str, Path] = {}
     reasons: dict[str, str] = {}
     with contextlib.ExitStack() as mounted:
@@ -422,6 +428,9 @@ def _loop_mount(kind: str, base: Path) -> Path:
     made = _run([*words, str(image)])
     if made.code:
         pytest.skip(f"{words[0]} failed: {made.err.strip()}")
-    _mount("-o", "loop", str(image), str(folder))
+    if kind == "ntfs":  # by a program: no kernel's driver folds case on request
+        _mount(str(image), str(folder), program=["lowntfs-3g", "-o", "ignore_case"])
+    else:
+        _mount("-o", "loop", str(image), str(folder))
     folder.chmod(0o755)
     return folder

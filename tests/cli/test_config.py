@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -254,6 +255,42 @@ def test_a_local_file_that_git_tracks_in_another_spelling_is_not_trusted(
     assert f"`git rm --cached {name}`" in done.err
     place.git("update-index", "--force-remove", tracked)
     cli("status", cwd=root)
+
+
+def test_a_clone_on_a_file_system_that_folds_case_brings_no_local_file(
+    place: Place, cli: Cli, loop_fs: Callable[[str], Path]
+) -> None:
+    cli("config", "--local", "cache.dir", "/somewhere/else")
+    blob = place.git("hash-object", "-w", str(place / ".dvc-like/config.local"))
+    place.git("update-index", "--add", "--cacheinfo", f"100644,{blob},.dvc-like/Config.local")
+    place.git("commit", "-q", "-m", "hostile")
+    copy = loop_fs("ntfs") / "copy"
+    place.git("clone", "-q", str(place.root), str(copy))
+    assert (copy / ".dvc-like/config.local").read_text() == (place / ".dvc-like/config.local").read_text()
+    for words in (["cache", "dir"], ["status"], ["pull"]):
+        assert "Git tracks .dvc-like/Config.local, which sets cache.dir" in cli(*words, code=3, cwd=copy).err
+
+
+def test_state_and_cache_of_a_clone_on_a_file_system_that_folds_case_are_not_trusted(
+    place: Place, cli: Cli, loop_fs: Callable[[str], Path], tmp_path: Path
+) -> None:
+    place.track({"x": "1"})
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (tmp_path / "blob").write_text(str(victim))
+    blob = place.git("hash-object", "-w", str(tmp_path / "blob"))
+    for kind, name in (("120000", "Cache"), ("120000", "Tmp/remotes.sqlite"), ("100644", "TMP/lock")):
+        place.git("update-index", "--add", "--cacheinfo", f"{kind},{blob},.dvc-like/{name}")
+    place.git("add", "x.meta", ".dvc-like/config")
+    place.git("commit", "-q", "-m", "hostile")
+    copy = loop_fs("ntfs") / "copy"
+    place.git("clone", "-q", str(place.root), str(copy))
+    assert (copy / ".dvc-like/cache").is_symlink()
+    cli("status", cwd=copy, code=7)
+    (copy / ".dvc-like/cache").unlink()
+    (copy / "x").write_text("1")
+    cli("add", "x", cwd=copy)
+    assert list(victim.iterdir()) == []
 
 
 def test_a_local_file_of_a_submodule_is_not_trusted(place: Place, cli: Cli) -> None:
