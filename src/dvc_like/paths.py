@@ -79,7 +79,8 @@ def fold(path: str) -> str:
 
 
 def _fold(name: str) -> str:
-    folded = unicodedata.normalize("NFKC", _IGNORABLE.sub("", name)).casefold()
+    plain = name if name.isascii() else unicodedata.normalize("NFKC", _IGNORABLE.sub("", name))
+    folded = plain.casefold()
     return folded.partition(":")[0].rstrip(". ")  # NTFS drops dots, blanks and ":stream"
 
 

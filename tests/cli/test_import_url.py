@@ -367,7 +367,17 @@ def test_a_redirect_from_the_internet_into_a_private_network(
 
 @pytest.mark.parametrize(
     ("address", "public"),
-    [("8.8.8.8", True), ("127.0.0.1", False), ("::1", False), ("::ffff:10.0.0.1", False), ("fe80::1%eth0", False)],
+    [
+        ("8.8.8.8", True),
+        ("127.0.0.1", False),
+        ("::1", False),
+        ("::ffff:10.0.0.1", False),
+        ("fe80::1%eth0", False),
+        ("169.254.169.254", False),
+        ("64:ff9b::a00:1", False),
+        ("64:ff9b::808:808", True),
+        ("2002:7f00:1::1", False),
+    ],
 )
 def test_which_addresses_are_of_the_internet(address: str, public: bool) -> None:
     assert origin_http.is_public(address) is public

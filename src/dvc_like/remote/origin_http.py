@@ -40,6 +40,7 @@ from .wrap import seconds_asked
 PIECE = 1 << 20
 _AS_THEY_ARE = "/%:@!$&'()*+,;=?~"  # in a path or a query; what a URL may not hold is escaped
 TIMEOUT = 60.0  # seconds without a byte
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # addresses of IPv4 as networks write them that know only IPv6
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
 _NO_HEAD = (400, 403, 404, 405, 501)  # what a server or a signed URL that only knows GET says to HEAD
 
@@ -246,7 +247,12 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 def is_public(address: str) -> bool:
     """Tell whether an address is one of the Internet, not of this machine or a private network."""
     found = ipaddress.ip_address(address.partition("%")[0])
-    return (getattr(found, "ipv4_mapped", None) or found).is_global
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour
+        if inner is None and found in _NAT64:
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFF_FFFF)
+        return found.is_global if inner is None else inner.is_global
+    return found.is_global
 
 
 def _check_peer(request: _Request, sock: socket.socket) -> None:
