@@ -221,13 +221,6 @@ def version() -> str:
     return here.run("--version").decode(errors="replace").strip().rpartition("version ")[2]
 
 
-def ignores(git: Git, paths: Iterable[str]) -> list[str]:
-    """Return which of the paths (relative to the project, without odd characters) Git ignores."""
-    full = {f"{git.prefix}/{path}" if git.prefix else path: path for path in paths}
-    listed = git.run("check-ignore", "--no-index", "-z", "--stdin", stdin="\0".join(full).encode(), check=False)
-    return [full[name] for name in listed.decode(errors="surrogateescape").split("\0") if name in full]
-
-
 def delivered(git: Git, path: str) -> str:
     """Return by which name Git tracks `path` (both relative to the project), empty when it does not.
 
@@ -245,6 +238,13 @@ def delivered(git: Git, path: str) -> str:
         if (wanted + "/").startswith(fold(raw.decode(errors="surrogateescape")) + "/"):
             return git.relative(raw)
     return ""
+
+
+def ignores(git: Git, paths: Iterable[str]) -> list[str]:
+    """Return which of the paths (relative to the project, without odd characters) Git ignores."""
+    full = {f"{git.prefix}/{path}" if git.prefix else path: path for path in paths}
+    listed = git.run("check-ignore", "--no-index", "-z", "--stdin", stdin="\0".join(full).encode(), check=False)
+    return [full[name] for name in listed.decode(errors="surrogateescape").split("\0") if name in full]
 
 
 def _for_each(git: Git, command: list[str], paths: Iterable[str]) -> None:
