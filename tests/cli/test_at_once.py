@@ -5,6 +5,7 @@ Where two must meet at a certain moment, the one calls the other itself: at ever
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -30,6 +31,7 @@ from dvc_like.cache.writer import Writer
 from dvc_like.errors import DvcLikeError, LockHeld, PartialFailure, RemoteError
 from dvc_like.fsutil import Dir
 from dvc_like.ops import _store
+from dvc_like.remote import deleting
 from dvc_like.remote.base import Backend
 from dvc_like.remote.local import LocalBackend
 from dvc_like.remote.wrap import Wrapper
@@ -274,6 +276,44 @@ def test_a_gc_on_the_remote_beside_a_push_of_what_it_is_about_to_delete(machines
         check_store(machines, [machines.one])
     assert at > 10
     cases(TOGETHER, at)
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_gc_on_the_remote_that_is_killed_is_in_the_way_of_a_push_for_an_hour_at_most(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At any call: nothing that it still wanted to do, or to tidy up, is done."""
+
+    def gc() -> None:
+        with contextlib.suppress(Killed):
+            machines.two.gc(workspace=True, cloud=True)
+
+    def killed(self: Meeting) -> Backend:
+        raise Killed
+
+    refused = 0
+    calls, _ = machines.meet(gc, lambda: None, 0)
+    for at in range(1, calls + 1):
+        with monkeypatch.context() as patched:
+
+            def kill(patched: pytest.MonkeyPatch = patched) -> None:
+                patched.setattr(Meeting, "_count", killed)
+                raise Killed
+
+            machines.meet(gc, kill, at)
+        try:
+            machines.one.push()
+        except RemoteError:
+            refused += 1
+            for note in (machines.one.root / ".dvc-like/tmp/packs").glob("*/*.deleting"):
+                note.write_text(f"{float(note.read_text()) - deleting.OVER - 1}")
+            machines.one.push()
+        check_store(machines, [machines.one])
+    assert refused > 1
+    cases(TOGETHER, calls)
 
 
 # ------------------------------------------------------------------------------ locks
