@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -110,6 +111,16 @@ def test_what_was_taken_from_the_cache_alone_may_leave_the_workspace_later(pushe
 
 
 # ------------------------------------------------------------------------------ what it refuses
+
+
+def test_what_was_recorded_a_moment_ago_goes_when_the_remote_alone_has_it(pushed: Place, cli: InProcess) -> None:
+    # The stat of such a file proves nothing, so its bytes are judged once more right before it goes.
+    past_the_tick(pushed / "data/a/1")
+    os.utime(pushed / "data/a/1")
+    cli("drop", "data/a", "--cache-only")
+    assert files_in_cache(pushed) == {"b3", "s"}
+    os.utime(pushed / "data/a/1", ns=(1, 1))
+    assert cli("drop", "data/a", "--json").json["files"] == ["data/a/1", "data/a/2"]
 
 
 def test_what_the_remote_lacks_is_named_and_nothing_goes(pushed: Place, cli: InProcess) -> None:

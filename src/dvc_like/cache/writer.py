@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +20,7 @@ from .. import digest as digests
 from ..digest import Digest, file_key, tree_key
 from ..durable import everything_to_disk, files_to_disk, names_to_disk
 from ..errors import CorruptData, UnsafePath, named
-from ..fsutil import CREATE, READ, clone, read_all, signature, write_all
+from ..fsutil import CREATE, clone, read_all, signature, write_all
 from ..progress import Task
 from . import marks
 from .background import Background
@@ -133,12 +134,10 @@ class Writer:
             waiting = self._pending.get(tree_key(digest))
         if waiting is not None:
             try:
-                fd = self.cache.top.open(waiting[0], READ)
+                data = self.cache.top.read(waiting[0], sys.maxsize)
             except FileNotFoundError:
                 pass  # another thread is giving it its name
             else:
-                with open(fd, "rb") as file:
-                    data = file.read()
                 return data if digests.of_bytes(digest.algorithm, data) == digest else None
         if tree_key(digest) in self._under_way:
             self._background.join()

@@ -1,7 +1,7 @@
 """May this file of the user's go? Asked while planning, and once more right before it is replaced or removed.
 
-Owns the rule: a file may go when its bytes are in the cache. Between the plan of a long checkout and the moment a
-file's turn comes, an editor may have saved it; then it is left alone, and named at the end.
+Owns the rule: a file may go when its bytes are in the cache, or proven to be elsewhere. Between the plan of a long
+checkout and the moment a file's turn comes, an editor may have saved it; then it is left alone, and named at the end.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from ..digest import Digest
 from ..errors import DvcLikeError, WouldOverwrite
@@ -29,8 +29,15 @@ def judge_recorded(session: Session, recorded: Present) -> bytes | None:
     return recorded.signature if safe else None
 
 
-def judge(session: Session, here: Dir, name: str, path: str, recorded: Present | None = None) -> bytes | None:
-    """Look at a file itself: return what it looks like when its bytes are in the cache, else None.
+def judge(
+    session: Session,
+    here: Dir,
+    name: str,
+    path: str,
+    recorded: Present | None = None,
+    proven: Set[Digest] = frozenset(),
+) -> bytes | None:
+    """Look at a file itself: return what it looks like when its bytes are in the cache or `proven`, else None.
 
     `path` is the folder's. A link is safe that is `recorded`, or leads to an object.
     """
@@ -42,25 +49,34 @@ def judge(session: Session, here: Dir, name: str, path: str, recorded: Present |
         # The stat of a link is as good as its text: it is never written to, only replaced.
         return signature(status) if known or session.cache.digest_of_link(target) is not None else None
     algorithm = Digest(recorded.value).algorithm if recorded and recorded.kind != LINK else ""
-    content = read_known(session, here, name, path, algorithm)
+    content = read_known(session, here, name, path, algorithm, proven)
     return trusted_signature(content.status, now) if content is not None else None
 
 
-def read_known(session: Session, here: Dir, name: str, path: str, algorithm: str = "") -> Content | None:
-    """Return the content of a file if the cache has it soundly under any name; `algorithm` is tried first."""
+def read_known(
+    session: Session, here: Dir, name: str, path: str, algorithm: str = "", proven: Set[Digest] = frozenset()
+) -> Content | None:
+    """Return the content of a file if it is `proven`, or the cache has it soundly, under any name.
+
+    `algorithm` is tried first.
+    """
     for one in dict.fromkeys((algorithm or session.project.algorithm, *session.algorithms)):
         content = read_content(here, name, path, one)
-        if content.digest is not None and session.cache.ensure(content.digest):
+        if content.digest is not None and (content.digest in proven or session.cache.ensure(content.digest)):
             return content
     return None
 
 
 class Guard:
-    """Looks at each file again before it goes. With `force` it lets everything go, as the user asked for."""
+    """Looks at each file again before it goes. With `force` it lets everything go, as the user asked for.
 
-    def __init__(self, session: Session, *, force: bool = False) -> None:
+    `proven` are digests that a remote was seen to have: safe without the cache.
+    """
+
+    def __init__(self, session: Session, *, force: bool = False, proven: Set[Digest] = frozenset()) -> None:
         self._session = session
         self._force = force
+        self._proven = proven
         self.left: dict[RelPath, None] = {}  # paths that were left alone, in order
 
     def may_go(self, here: Dir, path: str, name: str, judged: bytes, recorded: Present | None = None) -> bool:
@@ -74,7 +90,9 @@ class Guard:
             status = here.lstat(name)
             if signature(status) == judged:
                 return True
-            if not stat.S_ISDIR(status.st_mode) and judge(self._session, here, name, path, recorded) is not None:
+            if stat.S_ISDIR(status.st_mode):
+                pass
+            elif judge(self._session, here, name, path, recorded, self._proven) is not None:
                 return True  # only touched, or linked to once more
         except FileNotFoundError:
             return True

@@ -258,7 +258,7 @@ class _Dropper:
         self._done = done
         self._proven = proven
         self._dry_run = dry_run
-        self.guard = Guard(session)
+        self.guard = Guard(session, proven=proven)
 
     def refuse(self, sights: dict[Wanted, Folder]) -> None:
         """Raise when a file that would go is not as recorded, or is safe nowhere."""
