@@ -7,21 +7,25 @@ every N until it ends without having been interrupted. Nothing may be recorded t
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.cli.place import Place, digest_of, make_place, past_the_tick, tree_lines
+from tests.cli.place import Place, digest_of, let_settle, make_place, past_the_tick, tree_lines
 from tests.cli.stores import unsound
 from tests.safety import RACES, cases
 
 from dvc_like.errors import DvcLikeError
 from dvc_like.fsutil import Dir
+from dvc_like.locks import MAPPED_FROM
 from dvc_like.ops._session import open_session
+from dvc_like.workspace import scan
 
 OLD, NEW, AFTER = "one", "two", "six"  # of one size
 HOOKED = ("lstat", "open", "entries", "sub", "rename", "write")
@@ -199,3 +203,29 @@ def test_a_clock_that_jumps_between_commands_hides_no_edit(
         skew = -skew
         assert place.states() == {"data": "changed", "single": "changed"}, number
         cases(RACES, 2)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a kernel that tells who can write to a file")
+@pytest.mark.parametrize("size", [MAPPED_FROM, 3 << 20])
+def test_what_is_written_through_a_memory_map_is_seen(place: Place, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """The kernel stamps a file when a page of it is first written to, and again only once that page was on disk."""
+    path = place / "data"
+    path.write_bytes(bytes(size))
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), size) as mapped:
+        file.close()
+        for look in (lambda: place.add("data"), place.states, lambda: place.checkout("data")):
+            mapped[0] += 1  # as does a script that goes on with its array
+            assert place.states() == ({"data": "changed"} if mapped[0] > 1 else {})
+            place.add("data")
+            assert digest_of(path.read_bytes()) in (place / "data.meta").read_text()
+            let_settle(place.root)
+            look()
+        mapped[0] += 1
+    assert place.states() == {"data": "changed"}
+    place.add("data")
+    let_settle(place.root)
+    assert place.states() == {"data": "unchanged"}
+    # Nobody can write to it any more, so from now on its stat says it all.
+    monkeypatch.setattr(scan, "read_content", lambda *_: pytest.fail("it was read"))
+    assert place.states() == {"data": "unchanged"}
+    cases(RACES, 4)

@@ -20,6 +20,7 @@ from .. import digest as digests
 from ..digest import HEX_LENGTH, Digest, file_key, tree_key
 from ..errors import CorruptData, DvcLikeError, UnsafePath, named
 from ..fsutil import CHUNK, READ_USER, Dir, is_temp, read_all, signature
+from ..locks import has_writer
 from .trust import Trust
 
 _TRIES = 5  # an object that others touch while it is verified is looked at so often
@@ -118,9 +119,11 @@ class Cache:
                 record = self.trust.get(digest)
                 if record is not None and record[0] == signature(status):
                     return fd, status, record[1]
+                open_elsewhere = has_writer(fd, status.st_size)
                 fingerprint = _verify(fd, digest)
                 if fingerprint is not None and signature(os.fstat(fd)) == signature(status):
-                    self.trust.set(digest, signature(status), fingerprint)
+                    if not open_elsewhere:
+                        self.trust.set(digest, signature(status), fingerprint)
                     return fd, status, fingerprint
             except BaseException as error:
                 os.close(fd)

@@ -20,6 +20,7 @@ from ..digest import Digest, file_key, tree_key
 from ..durable import everything_to_disk, files_to_disk, names_to_disk
 from ..errors import CorruptData, UnsafePath, named
 from ..fsutil import CREATE, READ, clone, read_all, signature, write_all
+from ..locks import has_writer
 from ..progress import Task
 from . import marks
 from .background import Background
@@ -97,7 +98,8 @@ class Writer:
             return self._put_large(fd, task)
         if task is not None:
             task.advance(size=size)
-        read = signature(os.fstat(fd)) if size >= CLONE_FROM and self._reflink else None
+        can_clone = size >= CLONE_FROM and self._reflink and not has_writer(fd, size)
+        read = signature(os.fstat(fd)) if can_clone else None
         data = read_all(fd, size)
         digest = digests.of_bytes(self.algorithm, data)
         fast = digests.fingerprint(data)

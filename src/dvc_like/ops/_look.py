@@ -86,4 +86,4 @@ def same_content(session: Session, folder: Dir, name: str, path: str, entry: Ent
     content = read_content(folder, name, path, Digest(entry.value).algorithm)
     if content.digest != entry.value:
         return None
-    return Present(entry.kind, entry.value, trusted_signature(content.status, now), content.fingerprint)
+    return Present(entry.kind, entry.value, content.signature(now), content.fingerprint)
