@@ -102,7 +102,7 @@ class Writer:
         read = signature(os.fstat(fd)) if can_clone else None
         data = read_all(fd, size)
         digest = digests.of_bytes(self.algorithm, data)
-        fast = digests.fingerprint(data)
+        fast = digests.fingerprint(data, self.cache.seed)
         key = file_key(digest)
         if not self._already(key, digest, fd):
             self._create(key, digest, fast, data, (fd, read) if read is not None else None)
@@ -114,7 +114,7 @@ class Writer:
             raise CorruptData("its bytes are not what its name says")
         key = file_key(expected)
         if key not in self._pending and key not in self._under_way:
-            self._create(key, expected, digests.fingerprint(data), data, None)
+            self._create(key, expected, digests.fingerprint(data, self.cache.seed), data, None)
 
     def put_tree(self, data: bytes, expected: Digest | None = None) -> Digest:
         """Store the bytes of a tree; with `expected` they must be its bytes, else `CorruptData`."""
@@ -265,7 +265,7 @@ class Writer:
         try:
             cloned = self._clone(fd, out)
             # A clone shares no page cache with its source: hash the source, which is warm or gets so.
-            stored = pump(fd, None if cloned else out, self.algorithm, task)
+            stored = pump(fd, None if cloned else out, self.algorithm, task, self.cache.seed)
             changed = cloned and signature(before) != signature(os.fstat(fd))
             self._temp_beside(file_key(stored.digest))  # its shard was not known when it was opened
         except BaseException as error:

@@ -2,13 +2,15 @@
 
 Git can deliver anything below ``.dvc-like/tmp``: links to other people's files, databases that do more than hold rows
 (SQLite runs what their schema says, and deletes what their journal names), an index with paths that lead away. Owns the
-mark that no clone brings along: what lies in ``.git`` is never delivered.
+mark that no clone brings along: what lies in ``.git`` is never delivered. It is a secret as well, which seeds the
+fingerprints: else a stranger could make two files of which one passes for the other.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 
 from ..errors import UnsafePath
@@ -22,10 +24,10 @@ _MARK = "made-here"  # in a folder of state: the same text
 _MAX = 64
 
 
-def claim(project: Project) -> None:
-    """Empty the folders of state, unless they were made in this very repository. Without Git nobody delivers any.
+def claim(project: Project) -> int:
+    """Empty the folders of state, unless they were made in this very repository; return the seed of fingerprints.
 
-    What is lost is found again: state is never needed.
+    Without Git nobody delivers any. What is lost is found again: state is never needed.
     """
     folders = dict.fromkeys((project.tmp, project.shared_tmp))
     for folder in folders:
@@ -34,12 +36,13 @@ def claim(project: Project) -> None:
     if project.git is None:
         for folder in folders:
             _make(folder)
-        return
-    place = os.path.join(project.git.common_dir, _KEY)
-    key = _text(place)
-    strange = [folder for folder in folders if not key or _text(os.path.join(folder, _MARK)) != key]
-    if not strange:
-        return
+        place, strange = os.path.join(project.tmp, _MARK), []
+    else:
+        place = os.path.join(project.git.common_dir, _KEY)
+        key = _text(place)
+        strange = [folder for folder in folders if not key or _text(os.path.join(folder, _MARK)) != key]
+    if key := "" if strange else _text(place):
+        return _seed(key)
     try:
         with lock(place, timeout=project.lock_timeout, note=False) as fd:  # who looks again finds what another made
             key = read_all(fd, _MAX).decode("ascii", "replace")
@@ -57,6 +60,12 @@ def claim(project: Project) -> None:
                     hint="Git may have delivered it. Remove it, or let somebody run `dvc-like status` who may write.",
                 ) from None
             _make(folder)
+    return _seed(key)
+
+
+def _seed(key: str) -> int:
+    """Return 64 bits of a key; of none, or of what is no key of ours, nobody can know that it is secret."""
+    return int(key[:16], 16) if re.fullmatch("[0-9a-f]{32}", key) else 0
 
 
 def _text(path: str) -> str:

@@ -223,7 +223,7 @@ class Scanner:
             return None  # another size: another content
         recorded = row.fingerprint(at)
         if recorded != NO_FINGERPRINT:
-            content = read_content(directory, name, found.path)
+            content = read_content(directory, name, found.path, seed=self._index.seed)
             same = content.fingerprint == recorded
         else:
             content = read_content(directory, name, found.path, digests.Digest(value).algorithm)
@@ -299,8 +299,8 @@ class Content:
         return untrusted(signature(self.status)) if self.open_elsewhere else trusted_signature(self.status, now_ns)
 
 
-def read_content(directory: Dir, name: str, path: str, algorithm: str | None = None) -> Content:
-    """Read a file once, up to its fingerprint and (with `algorithm`) its digest.
+def read_content(directory: Dir, name: str, path: str, algorithm: str | None = None, *, seed: int = 0) -> Content:
+    """Read a file once, up to its fingerprint under `seed` and (with `algorithm`) its digest.
 
     Raises `OSError` (EAGAIN) when the file changes while it is read, three times in a row.
     """
@@ -310,7 +310,7 @@ def read_content(directory: Dir, name: str, path: str, algorithm: str | None = N
             before = os.fstat(fd)
             refuse_special(before, join(path, name))
             open_elsewhere = has_writer(fd, before.st_size)
-            fast = digests.new_fingerprint()
+            fast = digests.new_fingerprint(seed)
             slow = digests.hasher(algorithm) if algorithm else None
             while data := os.read(fd, CHUNK):
                 fast.update(data)
