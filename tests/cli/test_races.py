@@ -206,6 +206,36 @@ def test_a_clock_that_jumps_between_commands_hides_no_edit(
         cases(RACES, 2)
 
 
+@pytest.mark.skipif(not hasattr(os, "readv"), reason="needs the call by which big files are read")
+@pytest.mark.parametrize("back", [False, True])
+def test_a_big_file_that_is_rewritten_while_it_is_read_is_never_stored_half_and_half(
+    place: Place, monkeypatch: pytest.MonkeyPatch, back: bool
+) -> None:
+    """`back`: the mtime is put back as well."""
+    path = place / "single"
+    old, new = b"o" * (4 << 20), b"n" * (4 << 20)
+    path.write_bytes(old)
+    let_settle(place.root)
+    stamp, readv, calls = path.stat(), os.readv, []
+
+    def read(fd: int, buffers: list[bytearray]) -> int:
+        calls.append(fd)
+        if len(calls) == 3:
+            with path.open("r+b") as file:
+                file.write(new)
+            if back:
+                os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+        return readv(fd, buffers)
+
+    monkeypatch.setattr(os, "readv", read)
+    place.add("single")
+    assert len(calls) > 3
+    assert digest_of(new) in (place / "single.meta").read_text()
+    assert place.cached(new).read_bytes() == new
+    assert place.states() == {"single": "unchanged"}
+    cases(RACES)
+
+
 def _twins() -> tuple[bytes, bytes]:
     """Return two files with one XXH3-128, as long as nobody gives it a seed.
 

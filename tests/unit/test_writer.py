@@ -109,6 +109,29 @@ def test_bytes_are_on_disk_before_names_and_names_after(
         assert {key.rpartition("/")[0] for key in keys} <= after
 
 
+@pytest.mark.parametrize("size", [5, SMALL + 1])
+@pytest.mark.parametrize("way", ["file", "bytes", "receive", "verified"])
+def test_every_fingerprint_is_under_the_seed_of_the_cache(tmp_path: Path, size: int, way: str) -> None:
+    data = random.Random(size).randbytes(size)
+    name = digests.of_bytes("blake3", data)
+    with Cache(str(tmp_path / "cache"), str(tmp_path / "trust.sqlite"), 12345) as cache:
+        with Writer(cache, "blake3") as writer:
+            if way == "bytes":
+                writer.put_bytes(data, name)
+            elif way == "receive":
+                sink = writer.receive(name, size)
+                sink.write(data)
+                sink.accept()
+            else:
+                assert put(writer, data).fingerprint == digests.fingerprint(data, 12345)
+        if way == "verified":
+            cache.trust.drop(name)
+            assert cache.ensure(name)
+        record = cache.trust.get(name)
+    assert record is not None
+    assert record[1] == digests.fingerprint(data, 12345) != digests.fingerprint(data)
+
+
 SIZES = [0, 1, CLONE_FROM - 1, CLONE_FROM, SMALL, SMALL + 1, 4 << 20, (4 << 20) + 1, (13 << 20) + 7]
 
 
