@@ -9,6 +9,7 @@ import os
 import shutil
 import sqlite3
 import struct
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,6 +153,44 @@ def test_a_cache_with_links_in_it_leads_nowhere(
         assert "Traceback" not in cli(*words, cwd=copy.root, code=tuple(range(11))).err
     assert tree_of(outside) == before
     cases(PATHS, len(CALLS) + 3)
+
+
+# ------------------------------------------------------------------------------ folders without a bottom
+
+DEEP = [
+    "way",
+    TMP,
+    ".dvc-like/undo",
+    *(f".dvc-like/cache/{name}" for name in ("trash", "tmp", "new", "files/blake3/aa")),
+]
+
+
+@pytest.mark.parametrize("where", DEEP)
+def test_folders_nested_without_end_are_passed_by_or_refused(
+    pushed: Place, clone: Callable[..., Place], cli: InProcess, where: str
+) -> None:
+    def make(root: Path) -> None:
+        (root / where).mkdir(parents=True, exist_ok=True)
+        fd = os.open(root / where, os.O_RDONLY)
+        for _ in range(1200):  # as deep as Git delivers; Python gives up before
+            os.mkdir("d", dir_fd=fd)
+            below = os.open("d", os.O_RDONLY, dir_fd=fd)
+            os.close(fd)
+            fd = below
+        os.close(os.open("x.meta", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+        os.close(fd)
+
+    copy = delivered(pushed, clone, make)
+    try:
+        run_all(copy, cli)
+        done = cli("status", cwd=copy.root, code=7 if where == TMP else 0)
+        assert not done.err or "hint: Remove it." in done.err
+        done = cli("gc", "-w", "--grace", "0", "--force", cwd=copy.root, code=(0, 7))
+        assert "Traceback" not in done.err
+        cases(INPUT, len(CALLS) + 2)
+    finally:
+        for place in (copy.root, copy.root.parent / "evil"):
+            subprocess.run(["rm", "-rf", str(place / where)], check=True)  # pytest cannot
 
 
 # ------------------------------------------------------------------------------ databases

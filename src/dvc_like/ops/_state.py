@@ -85,7 +85,12 @@ def _begin(folder: str, key: str) -> None:
         import shutil  # only after a clone
 
         if os.path.isdir(folder):
-            shutil.rmtree(folder)
+            try:
+                shutil.rmtree(folder)
+            except RecursionError:
+                raise UnsafePath(
+                    f"{show(folder)} was not made here, and is nested too deeply to be emptied", hint="Remove it."
+                ) from None
         else:
             os.unlink(folder)
     _make(folder)
