@@ -18,29 +18,33 @@ from ..fsutil import CREATE, READ, Dir, read_all, write_all
 from ..locks import lock
 from ..paths import show
 from ..project import Project
+from ._record import FOLDER as RECORDS
+from ._record import MARK
 
 _KEY = "dvc-like-state"  # in Git's own folder
-_MARK = "made-here"  # in a folder of state: the same text
 _MAX = 64
 
 
 def claim(project: Project) -> int:
     """Empty the folders of state, unless they were made in this very repository; return the seed of fingerprints.
 
-    Without Git nobody delivers any. What is lost is found again: state is never needed.
+    Without Git nobody delivers any. What is lost is found again: state is never needed. The records of `undo` are no
+    state, but what a stranger did is nobody else's to take back.
     """
     folders = dict.fromkeys((project.tmp, project.shared_tmp))
+    records = os.path.join(project.folder, RECORDS)
     for folder in folders:
         if os.path.islink(folder):
             raise UnsafePath(f"{show(folder)} is a link; nothing is written through it", hint="Remove the link.")
     if project.git is None:
         for folder in folders:
             _make(folder)
-        place, strange = os.path.join(project.tmp, _MARK), []
+        place, strange = os.path.join(project.tmp, MARK), []
     else:
         place = os.path.join(project.git.common_dir, _KEY)
         key = _text(place)
-        strange = [folder for folder in folders if not key or _text(os.path.join(folder, _MARK)) != key]
+        there = [*folders, *([records] if os.path.isdir(records) and not os.path.islink(records) else [])]
+        strange = [folder for folder in there if not key or _text(os.path.join(folder, MARK)) != key]
     if key := "" if strange else _text(place):
         return _seed(key)
     try:
@@ -50,7 +54,7 @@ def claim(project: Project) -> int:
                 key = os.urandom(16).hex()
                 write_all(fd, key.encode())
             for folder in strange:
-                if _text(os.path.join(folder, _MARK)) != key:
+                if _text(os.path.join(folder, MARK)) != key:
                     _begin(folder, key)
     except OSError as error:  # Git's folder is not ours to write to: what is not there yet, nobody delivered
         for folder in strange:
@@ -96,7 +100,7 @@ def _begin(folder: str, key: str) -> None:
     _make(folder)
     if os.path.isdir(folder):
         with Dir.open_root(folder) as here:
-            here.write(_MARK, key.encode())
+            here.write(MARK, key.encode())
 
 
 def _make(folder: str) -> None:
