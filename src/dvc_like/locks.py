@@ -1,4 +1,4 @@
-"""Kernel locks on files: freed the moment their holder dies, whatever it dies of. And who else may write to a file.
+"""Kernel locks on files: freed the moment their holder dies, whatever it dies of.
 
 Own code, since a shared mode is needed and the known library takes longer to load than most commands to run.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -20,31 +19,6 @@ _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 #: What a file system says that knows no locks, as some network shares do.
 _UNKNOWN = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS}
-
-#: Bytes from which on it is asked who can write to a file: that costs as much as hashing some ten thousand of them.
-MAPPED_FROM = 64 << 10
-
-
-def has_writer(fd: int, size: int) -> bool:
-    """Tell whether somebody has the file, open here for reading only, open for writing or mapped into memory.
-
-    What is written through a map may leave no trace in the file's stat: the kernel stamps a page when it is first
-    written to, and again only once that page was on disk. So ask before reading; whoever maps it later leaves a stamp.
-    False as well for a small file, and where the system does not tell.
-    """
-    if size < MAPPED_FROM or not sys.platform.startswith("linux"):
-        return False
-    import fcntl
-    import signal
-
-    try:
-        # Who opens it for writing while the lease is held waits, and we get a signal: one that by default does nothing.
-        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    except OSError as error:
-        return error.errno == errno.EAGAIN
-    return False
 
 
 @contextlib.contextmanager
@@ -150,3 +124,31 @@ def _try_lock(fd: int, *, shared: bool) -> bool | None:
             return None
         raise
     return True
+
+
+#: Bytes from which on it is asked who can write to a file: that costs as much as hashing some ten thousand of them.
+MAPPED_FROM = 64 << 10
+
+
+def has_writer(fd: int, size: int) -> bool:
+    """Tell whether somebody has the file, open here for reading only, open for writing or mapped into memory.
+
+    What is written through a map may leave no trace in the file's stat: the kernel stamps a page when it is first
+    written to, and again only once that page was on disk. So ask before reading; whoever maps it later leaves a stamp.
+    False as well for a small file, and where the system does not tell.
+    """
+    if size < MAPPED_FROM or not _POSIX:
+        return False
+    import fcntl
+    import signal
+
+    if not hasattr(fcntl, "F_SETLEASE"):  # Linux alone has it
+        return False
+    try:
+        # Who opens it for writing while the lease is held waits, and we get a signal: one that by default does nothing.
+        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    return False
