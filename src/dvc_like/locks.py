@@ -135,7 +135,7 @@ def has_writer(fd: int, size: int) -> bool:
 
     What is written through a map may leave no trace in the file's stat: the kernel stamps a page when it is first
     written to, and again only once that page was on disk. So ask before reading; whoever maps it later leaves a stamp.
-    False as well for a small file, and where the system does not tell.
+    False as well for a small file, and where the system does not tell, as on a network share.
     """
     if size < MAPPED_FROM or not _POSIX:
         return False
@@ -150,5 +150,20 @@ def has_writer(fd: int, size: int) -> bool:
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except OSError as error:
-        return error.errno == errno.EAGAIN
+        return error.errno == errno.EAGAIN and _is_local(fd)
     return False
+
+
+#: By the number that Linux gives them: ext4, xfs, btrfs, tmpfs, f2fs, overlay, zfs, bcachefs.
+_LOCAL = {0xEF53, 0x58465342, 0x9123683E, 0x01021994, 0xF2F52010, 0x794C7630, 0x2FC12FC1, 0xCA451A4E}
+
+
+def _is_local(fd: int) -> bool:
+    """Tell whether a file lies on a disk of this machine; a share refuses leases for reasons of its own."""
+    import ctypes
+    import struct
+
+    found = ctypes.create_string_buffer(512)  # more than a `struct statfs` takes
+    if ctypes.CDLL(None).fstatfs(fd, found):
+        return False
+    return struct.unpack_from("L", found)[0] & 0xFFFFFFFF in _LOCAL

@@ -22,6 +22,7 @@ from tests.cli.place import Place, digest_of, let_settle, make_place, past_the_t
 from tests.cli.stores import unsound
 from tests.safety import RACES, cases
 
+from dvc_like import locks
 from dvc_like.errors import DvcLikeError
 from dvc_like.fsutil import Dir
 from dvc_like.locks import MAPPED_FROM
@@ -297,6 +298,22 @@ def test_what_is_written_through_a_memory_map_is_seen(place: Place, monkeypatch:
     let_settle(place.root)
     assert place.states() == {"data": "unchanged"}
     # Nobody can write to it any more, so from now on its stat says it all.
-    monkeypatch.setattr(scan, "read_content", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr(scan, "read_content", lambda *_, **__: pytest.fail("it was read"))
     assert place.states() == {"data": "unchanged"}
     cases(RACES, 4)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a kernel that tells who can write to a file")
+def test_a_share_that_grants_no_lease_is_not_read_again_and_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS and SMB answer as if somebody wrote to the file."""
+    monkeypatch.setattr(locks, "_LOCAL", set())
+    path = place / "data"
+    path.write_bytes(bytes(MAPPED_FROM))
+    with path.open("r+b"):
+        let_settle(place.root)
+        place.add("data")
+        assert place.states() == {"data": "unchanged"}
+        monkeypatch.setattr(scan, "read_content", lambda *_, **__: pytest.fail("it was read"))
+        assert place.states() == {"data": "unchanged"}
