@@ -148,8 +148,12 @@ def finish(algorithm: str, state: Any) -> Digest:
     return Digest(f"{algorithm}:{state.hexdigest()}")
 
 
-#: XXH3-128 of some bytes, 16 bytes long: tells "did this file change?" at memory speed. Never an
-#: identity: whoever controls the bytes can make two files with one fingerprint.
+#: XXH3-128 of some bytes under a seed, 16 bytes long: tells "did this file change?" at memory speed. Never an
+#: identity: whoever controls the bytes, and knows the seed, can make two files with one fingerprint in no time.
 fingerprint = xxhash.xxh3_128_digest
-new_fingerprint = xxhash.xxh3_128
 FINGERPRINT_SIZE = 16
+
+
+def new_fingerprint(seed: int = 0) -> Any:
+    """Return a fresh state of `fingerprint`, with ``update`` and ``digest``."""
+    return xxhash.xxh3_128(b"", seed)

@@ -23,7 +23,13 @@ _REDIRECTING = frozenset(
     ]
 )
 
-_SAFE = ["--no-optional-locks", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}"]
+_SAFE = [
+    "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}",
+    # What a user may like to read must not change what `git log` lists for us.
+    "-c", "log.follow=false", "-c", "log.diffMerges=separate", "-c", "log.showSignature=false",
+]  # fmt: skip
+#: Where a rebase or a merge keeps what it stashed by itself, which no ref and no reflog leads to.
+_AUTOSTASHES = ("rebase-merge/autostash", "rebase-apply/autostash", "MERGE_AUTOSTASH")
 
 
 class Git:
@@ -178,15 +184,11 @@ class Git:
     def metas_in_history(self, suffix: str) -> Iterator[tuple[str, bytes]]:
         """Yield (path, bytes) of every version of every meta file.
 
-        That is what any ref, reflog (so every stash) or HEAD reaches, and what is staged in any worktree.
+        That is what any ref, reflog (so every stash) or HEAD reaches, what a rebase or merge under way has stashed, and
+        what is staged in any worktree.
         """
-        found = _logged(self, ["--all", "--reflog"], suffix)
-        for index in _indexes(self):
-            for line in self.run("ls-files", "-s", "-z", "--full-name", *_place(self), index=index).split(b"\0"):
-                head, _, raw = line.partition(b"\t")
-                if raw.endswith(suffix.encode()) and head.startswith(b"100"):
-                    found.add((head.split()[1].decode(), self.relative(raw)))
-        yield from self.contents(sorted(found))
+        found = _logged(self, ["--all", "--reflog", *_autostashes(self)], suffix)
+        yield from self.contents(sorted(found | _staged(self, suffix)))
 
     def metas_in_range(self, revisions: list[str], suffix: str) -> Iterator[tuple[str, bytes]]:
         """Yield (path, bytes) of every version of a meta file that commits brought; `revisions` as for `git log`."""
@@ -247,6 +249,11 @@ def ignores(git: Git, paths: Iterable[str]) -> list[str]:
     return [full[name] for name in listed.decode(errors="surrogateescape").split("\0") if name in full]
 
 
+def hidden_metas(git: Git, suffix: str) -> Iterator[tuple[str, bytes]]:
+    """Yield (path, bytes) of every meta file that a sparse checkout leaves out, in any worktree."""
+    yield from git.contents(sorted(_staged(git, suffix, tag=b"S")))
+
+
 def _for_each(git: Git, command: list[str], paths: Iterable[str]) -> None:
     """Run a command for any number of files: more than fit into one command line."""
     names = list(paths)
@@ -258,11 +265,18 @@ def _peel(git: Git, name: str) -> str:
     return git.run("rev-parse", "--verify", "--quiet", name + "^{commit}", check=False).decode().strip()
 
 
-def _indexes(git: Git) -> list[str]:
+def _in_worktrees(git: Git, name: str) -> list[str]:
+    """Return the paths of a file that each worktree has of its own, where it is there."""
     base = os.path.join(git.common_dir, "worktrees")
     folders = [os.path.join(base, name) for name in sorted(os.listdir(base))] if os.path.isdir(base) else []
-    found = [os.path.join(folder, "index") for folder in (git.common_dir, git.git_dir, *folders)]
+    found = [os.path.join(folder, name) for folder in (git.common_dir, git.git_dir, *folders)]
     return [path for path in dict.fromkeys(found) if os.path.exists(path)]
+
+
+def _autostashes(git: Git) -> list[str]:
+    """Return the commits that a rebase or a merge has stashed, in any worktree, and will bring back at its end."""
+    names = [_first_line(path) for place in _AUTOSTASHES for path in _in_worktrees(git, place)]
+    return [name for name in names if name and _peel(git, name)]
 
 
 def merge_texts(git: Git, base: bytes, ours: bytes, theirs: bytes, *, union: bool = False) -> tuple[bytes, bool]:
@@ -298,6 +312,19 @@ def _logged(git: Git, revisions: list[str], suffix: str) -> set[tuple[str, str]]
         _, mode, _, name, _ = change.strip(b"\n").split()
         if mode.startswith(b"100") and raw.endswith(suffix.encode()):
             found.add((name.decode(), git.relative(raw)))
+    return found
+
+
+def _staged(git: Git, suffix: str, *, tag: bytes = b"") -> set[tuple[str, str]]:
+    """Return (blob, path) of every meta file in the index of any worktree; with `tag` only of those so marked."""
+    found = set()
+    for index in _in_worktrees(git, "index"):
+        for line in git.run("ls-files", "-s", "-t", "-z", "--full-name", *_place(git), index=index).split(b"\0"):
+            head, _, raw = line.partition(b"\t")
+            if raw.endswith(suffix.encode()):
+                marked, mode, name, _ = head.split()
+                if mode.startswith(b"100") and marked.startswith(tag):
+                    found.add((name.decode(), git.relative(raw)))
     return found
 
 

@@ -148,3 +148,46 @@ def _try_lock(fd: int, *, shared: bool) -> bool | None:
             return None
         raise
     return True
+
+
+#: Bytes from which on it is asked who can write to a file: that costs as much as hashing some ten thousand of them.
+MAPPED_FROM = 64 << 10
+
+
+def has_writer(fd: int, size: int) -> bool:
+    """Tell whether somebody has the file, open here for reading only, open for writing or mapped into memory.
+
+    What is written through a map may leave no trace in the file's stat: the kernel stamps a page when it is first
+    written to, and again only once that page was on disk. So ask before reading; whoever maps it later leaves a stamp.
+    False as well for a small file, and where the system does not tell, as on a network share.
+    """
+    if size < MAPPED_FROM or not _POSIX:
+        return False
+    import fcntl
+    import signal
+
+    if not hasattr(fcntl, "F_SETLEASE"):  # Linux alone has it
+        return False
+    try:
+        # Who opens it for writing while the lease is held waits, and we get a signal: one that by default does nothing.
+        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN and _is_local(fd)
+    return False
+
+
+#: By the number that Linux gives them: ext4, xfs, btrfs, tmpfs, f2fs, overlay, zfs, bcachefs.
+_LOCAL = {0xEF53, 0x58465342, 0x9123683E, 0x01021994, 0xF2F52010, 0x794C7630, 0x2FC12FC1, 0xCA451A4E}
+
+
+def _is_local(fd: int) -> bool:
+    """Tell whether a file lies on a disk of this machine; a share refuses leases for reasons of its own."""
+    import ctypes
+    import struct
+
+    found = ctypes.create_string_buffer(512)  # more than a `struct statfs` takes
+    if ctypes.CDLL(None).fstatfs(fd, found):
+        return False
+    return struct.unpack_from("L", found)[0] & 0xFFFFFFFF in _LOCAL

@@ -15,6 +15,8 @@ from collections.abc import Callable
 # What passes by itself, or concerns the disk and not the content: such a file is left as it is.
 _PASSING = ("locked", "readonly", "unable to open", "full", "disk i/o")
 
+_SEED = 0x7FFFFF00  # the bits of a seed that SQLite's `user_version` holds beside the version
+
 #: Held by whoever is inside of SQLite: a child that is forked meanwhile would wait for the locks of threads it lacks.
 _inside = threading.RLock()
 if hasattr(os, "register_at_fork"):
@@ -22,11 +24,14 @@ if hasattr(os, "register_at_fork"):
 
 
 class StateFile:
-    """One database; `schema` makes its tables, and `version` changes whenever that does."""
+    """One database; `schema` makes its tables, and `version` changes whenever that does.
 
-    def __init__(self, path: str, version: int, schema: str) -> None:
+    `seed` is that of the fingerprints in it: a file that was made with another says nothing here.
+    """
+
+    def __init__(self, path: str, version: int, schema: str, seed: int = 0) -> None:
         self._path = path
-        self._version = version
+        self._version = version + (seed & _SEED)
         self._schema = schema
         self._database = self._open()
 

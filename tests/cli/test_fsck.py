@@ -32,17 +32,16 @@ def rot_unseen(place: Place, content: str) -> None:
     """Damage an object as a disk would: no stat changes. What was recorded of it is made to fit."""
     from tests.cli.place import digest_of
 
-    from dvc_like.cache.store import Cache
     from dvc_like.digest import Digest
     from dvc_like.fsutil import signature
+    from dvc_like.ops._session import open_session
 
     rot(place, content)
-    project = place.project
-    with Cache(project.cache_dir, os.path.join(project.shared_tmp, "cache.sqlite")) as cache:
+    with open_session(place.project) as session:
         digest = Digest(digest_of(content))
-        record = cache.trust.get(digest)
+        record = session.cache.trust.get(digest)
         assert record is not None
-        cache.trust.set(digest, signature(os.lstat(place.cached(content))), record[1])
+        session.cache.trust.set(digest, signature(os.lstat(place.cached(content))), record[1])
 
 
 def test_a_sound_cache(full: Place, cli: Cli) -> None:

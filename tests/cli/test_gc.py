@@ -93,6 +93,39 @@ def test_a_stash_is_kept_with_all_commits(history: Place) -> None:
     assert "stashed" in kept(history)
 
 
+def test_what_a_rebase_has_stashed_is_kept_with_all_commits(history: Place) -> None:
+    history.git("checkout", "-q", "-b", "topic", "HEAD~1")
+    (history / "other").write_text("topic")
+    history.save("topic")
+    history.checkout()
+    history.write({"single": "stashed"})
+    history.add("single")
+    history.git("-c", "sequence.editor=echo break >", "rebase", "-q", "-i", "--autostash", "main")
+    history.checkout()
+    shutil.rmtree(history / ".dvc-like/undo")
+    history.age()
+    history.gc(all_commits=True)
+    assert "stashed" in kept(history)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_a_sparse_checkout_hides_is_kept(history: Place, tmp_path: Path, elsewhere: bool) -> None:
+    history.track({"hidden/file": "seldom"})
+    history.age()
+    place = history
+    if elsewhere:
+        place = Place(tmp_path / "tree")
+        history.git("worktree", "add", "-q", "--detach", str(place.root))
+        history.git("rm", "-q", "hidden.meta")
+        (history / "hidden/file").unlink()
+        history.save("no longer")
+        shutil.rmtree(history / ".dvc-like/undo")
+    place.git("sparse-checkout", "set", "--no-cone", "/*", "!/hidden.meta")
+    assert not (place / "hidden.meta").exists()
+    history.gc(workspace=True)
+    assert kept(history) == {*versions("three"), "seldom"}
+
+
 def test_json_names_paths_and_sizes(history: Place, cli: Cli) -> None:
     found = cli("gc", "-w", "--json").json
     assert found["schema"] == "dvc-like/gc/1"

@@ -9,6 +9,7 @@ import os
 import shutil
 import sqlite3
 import struct
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from tests.safety import INPUT, PATHS, cases
 
 from dvc_like.digest import fingerprint
 from dvc_like.fsutil import NO_SIGNATURE
-from dvc_like.ops import _store
+from dvc_like.ops import _state, _store
+from dvc_like.ops._session import open_session
 from dvc_like.workspace.index import Index, Present, make_row
 
 cli = in_process  # many small calls
@@ -153,6 +155,44 @@ def test_a_cache_with_links_in_it_leads_nowhere(
     cases(PATHS, len(CALLS) + 3)
 
 
+# ------------------------------------------------------------------------------ folders without a bottom
+
+DEEP = [
+    "way",
+    TMP,
+    ".dvc-like/undo",
+    *(f".dvc-like/cache/{name}" for name in ("trash", "tmp", "new", "files/blake3/aa")),
+]
+
+
+@pytest.mark.parametrize("where", DEEP)
+def test_folders_nested_without_end_are_passed_by_or_refused(
+    pushed: Place, clone: Callable[..., Place], cli: InProcess, where: str
+) -> None:
+    def make(root: Path) -> None:
+        (root / where).mkdir(parents=True, exist_ok=True)
+        fd = os.open(root / where, os.O_RDONLY)
+        for _ in range(1200):  # as deep as Git delivers; Python gives up before
+            os.mkdir("d", dir_fd=fd)
+            below = os.open("d", os.O_RDONLY, dir_fd=fd)
+            os.close(fd)
+            fd = below
+        os.close(os.open("x.meta", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+        os.close(fd)
+
+    copy = delivered(pushed, clone, make)
+    try:
+        run_all(copy, cli)
+        done = cli("status", cwd=copy.root, code=7 if where in (TMP, ".dvc-like/undo") else 0)
+        assert not done.err or "hint: Remove it." in done.err
+        done = cli("gc", "-w", "--grace", "0", "--force", cwd=copy.root, code=(0, 7))
+        assert "Traceback" not in done.err
+        cases(INPUT, len(CALLS) + 2)
+    finally:
+        for place in (copy.root, copy.root.parent / "evil"):
+            subprocess.run(["rm", "-rf", str(place / where)], check=True)  # pytest cannot
+
+
 # ------------------------------------------------------------------------------ databases
 
 
@@ -174,9 +214,15 @@ FORGED = {
 
 @pytest.mark.parametrize("what", FORGED)
 def test_a_forged_index_is_not_believed(
-    pushed: Place, clone: Callable[..., Place], outside: Path, cli: InProcess, what: str
+    pushed: Place,
+    clone: Callable[..., Place],
+    outside: Path,
+    cli: InProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
 ) -> None:
     """The bytes of what it wants deleted are in the cache, so that they would count as safe."""
+    monkeypatch.setattr(_state, "_seed", lambda _: 0)  # as if the forger had guessed it
 
     def make(root: Path) -> None:
         forged_index(root, *FORGED[what])
@@ -244,16 +290,49 @@ def test_a_journal_that_names_somebody_elses_file_is_never_played_back(
     cases(PATHS, len(CALLS))
 
 
+@pytest.mark.parametrize("serial", [1, 99_999_999])
+def test_what_a_stranger_did_is_not_undone(
+    pushed: Place, clone: Callable[..., Place], cli: InProcess, serial: int
+) -> None:
+    """A record of a command that was killed does not say what it left, so it would overwrite whatever is there."""
+    old = (pushed / "single.meta").read_text()
+
+    def make(root: Path) -> None:
+        (root / ".dvc-like/undo").mkdir(exist_ok=True)
+        text = old.replace("\n", "\\n")
+        (root / f".dvc-like/undo/{serial:08}.undo").write_text(
+            f"dvc-like undo 1\nverb\tadd single\npointer\tsingle.meta\t{text}\n-\tnew\n"
+        )
+
+    copy = delivered(pushed, clone, make)
+    copy.pull()
+    copy.write({"single": "mine"})
+    copy.add("single")
+    mine = (copy / "single.meta").read_text()
+    cli("undo", cwd=copy.root)  # their own
+    assert (copy / "single.meta").read_text() == old
+    cli("undo", cwd=copy.root)
+    assert (copy / "single.meta").read_text() == mine
+    shutil.rmtree(copy / ".dvc-like/undo")
+    copy.git("checkout", "-q", "--", ".dvc-like/undo")
+    assert "nothing to undo" in cli("undo", cwd=copy.root, code=1).err
+    assert (copy / "single.meta").read_text() == mine
+    assert (copy / "single").read_text() == "mine"
+    cases(PATHS, 2)
+
+
 def test_state_made_here_is_kept_when_the_repository_is_moved_and_made_anew_when_it_is_not_ours(
     pushed: Place, tmp_path: Path, cli: InProcess
 ) -> None:
     pushed.states()
-    rows = len(Index(str(pushed / TMP / "index.sqlite"))._paths())
+    with open_session(pushed.project) as session:
+        rows = len(session.index._paths())
     assert rows
     moved = Place(tmp_path / "moved")
     shutil.copytree(pushed.root, moved.root, symlinks=True)
     moved.states()
-    assert len(Index(str(moved / TMP / "index.sqlite"))._paths()) == rows
+    with open_session(moved.project) as session:
+        assert len(session.index._paths()) == rows
     strange = Place(tmp_path / "strange")
     shutil.copytree(pushed.root, strange.root, symlinks=True, ignore=shutil.ignore_patterns(".git"))
     strange.git("init", "-q")

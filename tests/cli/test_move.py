@@ -18,10 +18,10 @@ from tests.conftest import Cli as Real
 
 import dvc_like
 from dvc_like import digest as digests
-from dvc_like.cache.store import Cache
 from dvc_like.digest import Digest
 from dvc_like.errors import WouldOverwrite
 from dvc_like.locks import lock
+from dvc_like.ops._session import open_session
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def reading(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is hashed while the test runs."""
     hashed: list[str] = []
 
-    def fingerprint(plain: Callable[[], object] = digests.new_fingerprint) -> object:
+    def fingerprint(seed: int, plain: Callable[[int], object] = digests.new_fingerprint) -> object:
         hashed.append("fingerprint")
-        return plain()
+        return plain(seed)
 
     def hasher(algorithm: str, plain: Callable[[str], object] = digests.hasher) -> object:
         hashed.append(algorithm)
@@ -80,8 +80,8 @@ def test_a_hard_link_moves_and_its_object_stays_trusted(tracked: Place, cli: Cli
     cli("move", "single", "other")
     assert (tracked / "other").samefile(tracked.cached("3"))
     assert tracked.states("other") == {"other": "unchanged"}
-    with Cache(str(tracked.cache), str(tracked / ".dvc-like/tmp/cache.sqlite")) as cache:
-        assert cache.ensure(Digest(digest_of("3")))
+    with open_session(tracked.project) as session:
+        assert session.cache.ensure(Digest(digest_of("3")))
     assert reading == []
 
 

@@ -288,9 +288,9 @@ class Reading:
         self.fast = self.slow = 0
         fast, slow = digests.new_fingerprint, digests.hasher
 
-        def count_fast() -> object:
+        def count_fast(seed: int) -> object:
             self.fast += 1
-            return fast()
+            return fast(seed)
 
         def count_slow(algorithm: str) -> object:
             self.slow += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -151,6 +152,20 @@ def test_a_size_that_lies_in_the_meta_file_is_noticed_or_harmless(copy: Place, c
     (copy / "single.meta").write_text(text.replace("size: 3", "size: 2"))
     cli("pull", "single", code=(0, 4, 7, 9))
     assert not (copy / "single").exists() or (copy / "single").read_text() == "one"
+
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize(("key", "wrong"), [("size", "1"), ("size", "9999"), ("files", "1"), ("files", "9999")])
+def test_totals_of_a_folder_that_lie_in_the_meta_file_are_noticed(
+    copy: Place, cli: Cli, cached: bool, key: str, wrong: str
+) -> None:
+    if cached:
+        copy.fetch()
+    meta = copy / "data.meta"
+    meta.write_text(re.sub(f"(?m)^{key}: .*$", f"{key}: {wrong}", meta.read_text()))
+    done = cli("pull", code=(7, 9))
+    assert "data does not have the size and number of files" in done.err
+    assert copy.data() == {"single": ("file", False, b"one")}
 
 
 def test_a_shallow_clone_a_clone_of_a_clone_and_a_detached_head(pushed: Place, copy: Place, tmp_path: Path) -> None:

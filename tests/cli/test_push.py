@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.place import Place, key_of, objects_in, temps_in, unlock
+from tests.cli.place import Place, digest_of, key_of, objects_in, temps_in, unlock
 from tests.cli.stores import contents_of, dangling, take_out, unsound
 from tests.conftest import AsNobody, Cli
 
 from dvc_like.errors import ConfigError, CorruptData, DataMissing, DvcLikeError, PartialFailure, RemoteError, UsageError
+from dvc_like.meta.tree import Entry, encode
+from dvc_like.ops._session import open_session
 
 
 @pytest.fixture
@@ -324,3 +326,35 @@ def test_the_exceptions_have_the_kinds_that_are_documented() -> None:
         (PartialFailure, 9),
     ):
         assert kind.exit_code == code
+
+
+@pytest.mark.parametrize("size", [5, 7])
+@pytest.mark.parametrize("pushed", [False, True])
+def test_bytes_of_another_size_than_is_recorded_are_not_sent(
+    full: Place, store: Path, cli: Cli, size: int, pushed: bool
+) -> None:
+    """As after a merge by hand. Whoever fetched them would refuse them."""
+    if pushed:
+        cli("push")
+    before = contents_of(store) if pushed else {}
+    meta = full / "single.meta"
+    meta.write_text(meta.read_text().replace("size: 6", f"size: {size}"))
+    done = cli("push", "single", code=7)
+    assert "single: its meta file gives another size" in done.err
+    assert "add --force" in done.err
+    assert contents_of(store) == before
+    cli("add", "--force", "single")
+    cli("push", "single")
+    assert "size: 6" in meta.read_text()
+
+
+def test_a_listing_that_gives_another_size_is_not_sent(full: Place, store: Path, cli: Cli) -> None:
+    def entry(content: str, name: str, size: int) -> Entry:
+        return Entry(name, "f", size, digest_of(content))
+
+    with open_session(full.project) as session, session.writer() as writer:
+        tree = writer.put_tree(encode([entry("cats0", "a", 4), entry("cats1", "b", 6)]))
+    (full / "wrong.meta").write_text(f"hash: {tree}\nsize: 10\nfiles: 2\n")
+    done = cli("push", "wrong", code=7)
+    assert "wrong/a: the listing of its folder gives another size" in done.err
+    assert not any(key.endswith(".tree") for key in contents_of(store))

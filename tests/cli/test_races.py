@@ -7,21 +7,27 @@ every N until it ends without having been interrupted. Nothing may be recorded t
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.cli.place import Place, digest_of, make_place, past_the_tick, tree_lines
+import xxhash
+from tests.cli.place import Place, digest_of, let_settle, make_place, past_the_tick, tree_lines
 from tests.cli.stores import unsound
 from tests.safety import RACES, cases
 
+from dvc_like import locks
 from dvc_like.errors import DvcLikeError
 from dvc_like.fsutil import Dir
+from dvc_like.locks import MAPPED_FROM
 from dvc_like.ops._session import open_session
+from dvc_like.workspace import scan
 
 OLD, NEW, AFTER = "one", "two", "six"  # of one size
 HOOKED = ("lstat", "open", "entries", "sub", "rename", "write")
@@ -199,3 +205,115 @@ def test_a_clock_that_jumps_between_commands_hides_no_edit(
         skew = -skew
         assert place.states() == {"data": "changed", "single": "changed"}, number
         cases(RACES, 2)
+
+
+@pytest.mark.skipif(not hasattr(os, "readv"), reason="needs the call by which big files are read")
+@pytest.mark.parametrize("back", [False, True])
+def test_a_big_file_that_is_rewritten_while_it_is_read_is_never_stored_half_and_half(
+    place: Place, monkeypatch: pytest.MonkeyPatch, back: bool
+) -> None:
+    """`back`: the mtime is put back as well."""
+    path = place / "single"
+    old, new = b"o" * (4 << 20), b"n" * (4 << 20)
+    path.write_bytes(old)
+    let_settle(place.root)
+    stamp, readv, calls = path.stat(), os.readv, []
+
+    def read(fd: int, buffers: list[bytearray]) -> int:
+        calls.append(fd)
+        if len(calls) == 3:
+            with path.open("r+b") as file:
+                file.write(new)
+            if back:
+                os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+        return readv(fd, buffers)
+
+    monkeypatch.setattr(os, "readv", read)
+    place.add("single")
+    assert len(calls) > 3
+    assert digest_of(new) in (place / "single.meta").read_text()
+    assert place.cached(new).read_bytes() == new
+    assert place.states() == {"single": "unchanged"}
+    cases(RACES)
+
+
+def _twins() -> tuple[bytes, bytes]:
+    """Return two files with one XXH3-128, as long as nobody gives it a seed.
+
+    Where the lower half of eight bytes equals its secret, XXH3 multiplies by zero and only adds them up: the upper
+    halves of two such words of one block can be exchanged.
+    """
+    secret = bytes.fromhex("b8fe6c3923a44bbe7c01812cf721ad1c")
+
+    def twin(first: bytes, second: bytes) -> bytes:
+        data = bytearray(4096)
+        data[0:8], data[64:72] = secret[:4] + first, secret[8:12] + second
+        return bytes(data)
+
+    return twin(b"good", b"evil"), twin(b"evil", b"good")
+
+
+@pytest.mark.parametrize("with_git", [True, False])
+@pytest.mark.parametrize("copied", [False, True])
+def test_two_files_that_a_stranger_made_alike_are_told_apart(
+    place: Place, tmp_path: Path, with_git: bool, copied: bool
+) -> None:
+    good, evil = _twins()
+    assert good != evil
+    assert xxhash.xxh3_128(good).digest() == xxhash.xxh3_128(evil).digest(), "the test shows nothing"
+    if not with_git:
+        shutil.rmtree(place / ".git")
+    place.write({"single": good, "data/x": good})
+    place.add("single", "data")
+    if copied:
+        shutil.copytree(place.root, tmp_path / "copied", symlinks=True)
+        place = Place(tmp_path / "copied")
+        assert set(place.states().values()) == {"unchanged"}
+    place.write({"single": evil, "data/x": evil})
+    assert place.states() == {"single": "changed", "data": "changed"}
+    place.add("single", "data")
+    assert digest_of(evil) in (place / "single.meta").read_text()
+    assert place.cached(evil).read_bytes() == evil
+    cases(RACES, 2)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a kernel that tells who can write to a file")
+@pytest.mark.parametrize("size", [MAPPED_FROM, 3 << 20])
+def test_what_is_written_through_a_memory_map_is_seen(place: Place, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """The kernel stamps a file when a page of it is first written to, and again only once that page was on disk."""
+    path = place / "data"
+    path.write_bytes(bytes(size))
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), size) as mapped:
+        file.close()
+        for look in (lambda: place.add("data"), place.states, lambda: place.checkout("data")):
+            mapped[0] += 1  # as does a script that goes on with its array
+            assert place.states() == ({"data": "changed"} if mapped[0] > 1 else {})
+            place.add("data")
+            assert digest_of(path.read_bytes()) in (place / "data.meta").read_text()
+            let_settle(place.root)
+            look()
+        mapped[0] += 1
+    assert place.states() == {"data": "changed"}
+    place.add("data")
+    let_settle(place.root)
+    assert place.states() == {"data": "unchanged"}
+    # Nobody can write to it any more, so from now on its stat says it all.
+    monkeypatch.setattr(scan, "read_content", lambda *_, **__: pytest.fail("it was read"))
+    assert place.states() == {"data": "unchanged"}
+    cases(RACES, 4)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a kernel that tells who can write to a file")
+def test_a_share_that_grants_no_lease_is_not_read_again_and_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS and SMB answer as if somebody wrote to the file."""
+    monkeypatch.setattr(locks, "_LOCAL", set())
+    path = place / "data"
+    path.write_bytes(bytes(MAPPED_FROM))
+    with path.open("r+b"):
+        let_settle(place.root)
+        place.add("data")
+        assert place.states() == {"data": "unchanged"}
+        monkeypatch.setattr(scan, "read_content", lambda *_, **__: pytest.fail("it was read"))
+        assert place.states() == {"data": "unchanged"}

@@ -17,10 +17,10 @@ from tests.cli.place import Place, digest_of, past_the_tick, temps_in, unlock
 from tests.conftest import IS_ROOT, Node
 
 import dvc_like
-from dvc_like.cache.store import Cache
 from dvc_like.digest import Digest
 from dvc_like.fsutil import copy_bytes
 from dvc_like.locks import lock
+from dvc_like.ops._session import open_session
 
 CONTENT = {"data/x": "one", "data/sub/y": "two", "single": "three"}
 
@@ -76,8 +76,8 @@ def test_only_what_is_named(linked: Place, cli: Cli) -> None:
 def test_objects_stay_trusted(linked: Place, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     cli("unprotect", "data", "single")
     monkeypatch.setattr("dvc_like.cache.store._verify", lambda *_: pytest.fail("hashed again"))
-    with Cache(str(linked.cache), str(linked / ".dvc-like/tmp/cache.sqlite")) as cache:
-        assert all(cache.ensure(Digest(digest_of(text))) for text in CONTENT.values())
+    with open_session(linked.project) as session:
+        assert all(session.cache.ensure(Digest(digest_of(text))) for text in CONTENT.values())
 
 
 def test_links_again_with_relink(linked: Place, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,6 +140,29 @@ def test_descend_makes_what_is_missing_only_when_asked(top: Dir) -> None:
     assert Path(top.path, "a/b/c/f").read_bytes() == b"1"
 
 
+@pytest.mark.parametrize("aside", [False, True])
+def test_what_is_written_is_on_disk_before_it_bears_its_name(
+    top: Dir, monkeypatch: pytest.MonkeyPatch, aside: bool
+) -> None:
+    steps: list[str] = []
+    fsync, rename = os.fsync, Dir.rename
+
+    def recorded_fsync(fd: int) -> None:
+        assert os.fstat(fd).st_size == 3
+        steps.append("fsync")
+        fsync(fd)
+
+    def recorded_rename(self: Dir, old: str, new: str, *, into: Dir | None = None) -> None:
+        steps.append(f"rename to {new}")
+        rename(self, old, new, into=into)
+
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr(Dir, "rename", recorded_rename)
+    with top.sub("tmp", create=True) as beside:
+        top.write("f", b"abc", aside=beside if aside else None)
+    assert steps == ["fsync", "rename to f"]
+
+
 def test_an_open_folder_stays_the_same_when_a_link_takes_its_name(top: Dir, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     with top.sub("data", create=True) as data:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dvc_like import git_log
 from dvc_like.errors import DvcLikeError, UsageError
 from dvc_like.git import Git, commit_index
 
@@ -341,6 +342,28 @@ def test_older_stashes_are_found_too(repo: Path, git: Run) -> None:
     assert versions(repo) == {"one", "first stash", "second stash", "third stash"}
 
 
+@pytest.mark.parametrize("how", ["rebase", "merge"])
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_a_rebase_or_merge_under_way_has_stashed_is_found(
+    repo: Path, git: Run, tmp_path: Path, how: str, elsewhere: bool
+) -> None:
+    commit(git, repo, {"d.meta": "one", "other": "1"})
+    git("checkout", "-q", "-b", "side", cwd=repo)
+    commit(git, repo, {"other": "side"})
+    git("checkout", "-q", "main", cwd=repo)
+    commit(git, repo, {"other": "main"})
+    here = repo
+    if elsewhere:
+        here = tmp_path / "tree"
+        git("worktree", "add", "-q", "--detach", str(here), cwd=repo)
+    (here / "d.meta").write_text("stashed")
+    git(how, "--autostash", "side", cwd=here, code=1)  # it stops at the conflict
+    assert (here / "d.meta").read_text() == "one"
+    assert "stashed" in versions(repo)
+    git(how, "--abort", cwd=here)
+    assert (here / "d.meta").read_text() == "stashed"
+
+
 def test_what_is_only_staged_is_found(repo: Path, git: Run) -> None:
     commit(git, repo, {"d.meta": "one"})
     (repo / "d.meta").write_text("staged")
@@ -434,11 +457,40 @@ def test_a_repository_without_a_commit_has_what_is_staged(repo: Path, git: Run) 
     assert history(repo) == {("a.meta", "staged")}
 
 
-def test_a_configuration_of_the_user_changes_nothing(repo: Path, git: Run) -> None:
-    commit(git, repo, {"d.meta": "one", "ü.meta": "two"})
-    for key, value in {"core.quotePath": "true", "log.showSignature": "true", "color.ui": "always"}.items():
-        git("config", key, value, cwd=repo)
-    assert history(repo) == {("d.meta", "one"), ("ü.meta", "two")}
+_SETTINGS = {
+    "core.quotePath": ("true",),
+    "log.showSignature": ("true",),
+    "color.ui": ("always",),
+    "log.follow": ("true",),
+    "log.diffMerges": ("off", "first-parent", "combined", "dense-combined", "remerge"),
+    "log.showRoot": ("false",),
+    "diff.relative": ("true",),
+    "diff.renames": ("copies",),
+    "diff.orderFile": (os.devnull,),
+    "i18n.logOutputEncoding": ("UTF-16",),
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in _SETTINGS.items() for value in values])
+def test_a_configuration_of_the_user_changes_nothing(repo: Path, git: Run, key: str, value: str) -> None:
+    commit(git, repo, {"sub/d.meta": "one", "sub/ü.meta": "two"})
+    git("checkout", "-q", "-b", "side", cwd=repo)
+    commit(git, repo, {"sub/d.meta": "side"})
+    git("checkout", "-q", "main", cwd=repo)
+    commit(git, repo, {"sub/d.meta": "three"})
+    git("merge", "-q", "--no-commit", "-s", "ours", "side", cwd=repo)
+    commit(git, repo, {"sub/d.meta": "merged"})
+    git("mv", "sub/d.meta", "sub/e.meta", cwd=repo)
+    commit(git, repo, {})
+    wanted = {("d.meta", text) for text in ("one", "side", "three", "merged")} | {
+        ("ü.meta", "two"),
+        ("e.meta", "merged"),
+    }
+    before = list(git_log.history(find(repo / "sub"), "HEAD", ["e.meta"]))
+    assert len(before) == 1
+    git("config", key, value, cwd=repo)
+    assert history(repo / "sub") == wanted
+    assert list(git_log.history(find(repo / "sub"), "HEAD", ["e.meta"])) == before
 
 
 def test_pathspec_settings_of_the_environment_change_nothing(

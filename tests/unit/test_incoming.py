@@ -360,3 +360,14 @@ def test_an_incoming_object_is_a_sink(cache: Cache) -> None:
         sink = writer.receive(NAME, SIZE)
         assert isinstance(sink, Incoming)
         assert sink.write(memoryview(DATA)[:10]) == 10
+
+
+def test_what_nobody_knows_the_digest_of_must_have_the_size_that_was_told(cache: Cache) -> None:
+    with Writer(cache, "blake3") as writer:
+        sink = writer.receive(NAME, len(DATA) + 1, is_known=False)
+        sink.write(DATA)
+        with pytest.raises(CorruptData, match="ended too early"):
+            sink.accept()
+        sink.reject()
+    assert not cache.has(NAME)
+    assert partials(cache) == []

@@ -295,3 +295,16 @@ def test_a_size_that_sqlite_cannot_hold_is_no_error(path: str) -> None:
         index.save()
         assert index.get("data/huge") is None or index.get("data/huge") == make_row((HASH, 1 << 64, 1 << 64), {})
     works(path)
+
+
+@pytest.mark.parametrize("other", [0, 1 << 8, 6 << 60 | 5 << 8])
+def test_rows_with_fingerprints_of_another_seed_are_none(path: str, other: int) -> None:
+    seed = 7 << 60 | 5 << 8 | 1 << 20
+    with Index(path, seed) as index:
+        index.put("data", row("a"))
+    with Index(path, seed) as index:
+        assert index.get("data") == row("a")
+    with Index(path, other) as index:
+        assert index.get("data") is None
+    with Index(path, seed) as index:
+        assert index.get("data") is None

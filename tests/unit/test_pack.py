@@ -179,6 +179,14 @@ def test_a_bomb_gives_no_more_than_it_claims() -> None:
         unpack(Member(ident(b"x"), DEFLATE, 0, len(bomb), 1000), bomb)
 
 
+def test_an_index_may_not_claim_more_than_deflated_bytes_can_be() -> None:
+    """Or somebody would have to make room for it."""
+    sound = record(kind=DEFLATE, length=10, size=10_000)
+    Index(sound).check()
+    with pytest.raises(CorruptData, match="cannot be true"):
+        Index(record(kind=DEFLATE, length=10, size=1 << 20)).check()
+
+
 @pytest.mark.parametrize("data", [b"", b"\xff" * 40, b"short"])
 def test_damaged_deflated_data_is_refused(data: bytes) -> None:
     with pytest.raises(CorruptData):

@@ -147,8 +147,8 @@ def test_an_object_that_another_process_brings_again_meanwhile_is_sound(
     cache.trust.drop(digest)
     real, seen = store._verify, []
 
-    def verify(fd: int, of: Digest) -> bytes | None:
-        found = real(fd, of)
+    def verify(fd: int, of: Digest, seed: int) -> bytes | None:
+        found = real(fd, of, seed)
         if not seen:
             (place.parent / "again").write_bytes(CONTENT)
             os.replace(place.parent / "again", place)

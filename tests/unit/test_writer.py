@@ -62,6 +62,76 @@ def content(cache: Cache, digest: Digest) -> bytes:
     return Path(cache.path(digest)).read_bytes()
 
 
+@pytest.mark.parametrize("count", [1, 8, 9, 30])
+@pytest.mark.parametrize("fresh", [False, True])
+def test_bytes_are_on_disk_before_names_and_names_after(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, count: int, fresh: bool
+) -> None:
+    """A kill shows nothing of this, a power cut would."""
+    data = [bytes([number]) for number in range(count)]
+    if not fresh:
+        for number in range(256):  # all shards are there, so each object is renamed
+            os.makedirs(f"{cache.root}/files/blake3/{number:02x}")
+    steps: list[tuple[str, str]] = []
+    fsync, rename = os.fsync, fsutil.Dir.rename
+
+    def recorded_fsync(fd: int) -> None:
+        steps.append(("fsync", os.readlink(f"/proc/self/fd/{fd}").removeprefix(cache.root).lstrip("/")))
+        fsync(fd)
+
+    def recorded_rename(self: fsutil.Dir, old: str, new: str) -> None:
+        steps.append((old, new))
+        rename(self, old, new)
+
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("needs /proc, to see what is flushed")
+    with Writer(cache, "blake3") as writer:
+        for one in data:
+            put(writer, one)
+        monkeypatch.setattr(os, "fsync", recorded_fsync)
+        monkeypatch.setattr(fsutil.Dir, "rename", recorded_rename)
+        monkeypatch.setattr(durable, "flush_filesystem", lambda fd: steps.append(("fsync", "")))
+        writer.flush()
+    keys = {file_key(digests.of_bytes("blake3", one)) for one in data}
+    renames = [at for at, (what, _) in enumerate(steps) if what != "fsync"]
+    before = {path for what, path in steps[: renames[0]] if what == "fsync"}
+    after = {path for what, path in steps[renames[-1] + 1 :] if what == "fsync"}
+    assert all(steps[at][0] != "fsync" for at in range(renames[0], renames[-1])), "flushed while names were given"
+    named = {new for what, new in steps if what != "fsync"}
+    assert {key for key in keys if key in named or key.rpartition("/")[0] in named} == keys
+    if "" not in before:
+        old = {what for what, _ in steps if what != "fsync"}
+        flushed = before | {path.rpartition("/")[0] for path in before}  # of a shard all that is in it
+        assert old <= flushed
+        assert len(before) == count
+    if "" not in after:
+        assert {new.rpartition("/")[0] for new in named} <= after
+        assert {key.rpartition("/")[0] for key in keys} <= after
+
+
+@pytest.mark.parametrize("size", [5, SMALL + 1])
+@pytest.mark.parametrize("way", ["file", "bytes", "receive", "verified"])
+def test_every_fingerprint_is_under_the_seed_of_the_cache(tmp_path: Path, size: int, way: str) -> None:
+    data = random.Random(size).randbytes(size)
+    name = digests.of_bytes("blake3", data)
+    with Cache(str(tmp_path / "cache"), str(tmp_path / "trust.sqlite"), 12345) as cache:
+        with Writer(cache, "blake3") as writer:
+            if way == "bytes":
+                writer.put_bytes(data, name)
+            elif way == "receive":
+                sink = writer.receive(name, size)
+                sink.write(data)
+                sink.accept()
+            else:
+                assert put(writer, data).fingerprint == digests.fingerprint(data, 12345)
+        if way == "verified":
+            cache.trust.drop(name)
+            assert cache.ensure(name)
+        record = cache.trust.get(name)
+    assert record is not None
+    assert record[1] == digests.fingerprint(data, 12345) != digests.fingerprint(data)
+
+
 SIZES = [0, 1, CLONE_FROM - 1, CLONE_FROM, SMALL, SMALL + 1, 4 << 20, (4 << 20) + 1, (13 << 20) + 7]
 
 

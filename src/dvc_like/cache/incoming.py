@@ -63,7 +63,7 @@ class Incoming:
 
     def _begin(self) -> None:
         self._slow = digests.hasher(self._expected.algorithm)
-        self._fast = digests.new_fingerprint()
+        self._fast = digests.new_fingerprint(self._cache.seed)
         self.start = self._done = 0
 
     def _open_partial(self, mark: str) -> int | None:

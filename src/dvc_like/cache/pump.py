@@ -25,12 +25,13 @@ class Stored(NamedTuple):
     size: int
 
 
-def pump(source: int, target: int | None, algorithm: str, task: Task | None) -> Stored:
+def pump(source: int, target: int | None, algorithm: str, task: Task | None, seed: int = 0) -> Stored:
     """Read a big file once; hash it in a second thread while the first one reads on and writes.
 
+    `seed` is that of the fingerprint.
     The disk works meanwhile, but only a flush afterwards makes sure of what is written.
     """
-    slow, fast = digests.hasher(algorithm), digests.new_fingerprint()
+    slow, fast = digests.hasher(algorithm), digests.new_fingerprint(seed)
     chunks: queue.SimpleQueue[memoryview | None] = queue.SimpleQueue()
     free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
     for _ in range(3):

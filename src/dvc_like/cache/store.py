@@ -20,6 +20,7 @@ from .. import digest as digests
 from ..digest import HEX_LENGTH, Digest, file_key, tree_key
 from ..errors import CorruptData, DvcLikeError, UnsafePath, named
 from ..fsutil import CHUNK, READ_USER, Dir, is_temp, read_all, signature
+from ..locks import has_writer
 from .trust import Trust
 
 _TRIES = 5  # an object that others touch while it is verified is looked at so often
@@ -42,7 +43,8 @@ class Object(NamedTuple):
 class Cache:
     """One cache folder. Reading needs no lock; see `cache.writer` for how objects get in."""
 
-    def __init__(self, root: str, trust_path: str) -> None:
+    def __init__(self, root: str, trust_path: str, seed: int = 0) -> None:
+        """Open the cache at `root`; `trust_path` is that of its records, `seed` that of the fingerprints in them."""
         _refuse_links(root)
         self.root = root
         try:
@@ -50,7 +52,8 @@ class Cache:
             self.top = Dir.open_root(root)
         except OSError:
             self.top = Dir(root, None)  # cannot be made here: an empty cache, until something is to be stored
-        self.trust = Trust(trust_path)
+        self.trust = Trust(trust_path, seed)
+        self.seed = seed
         self.set_aside: list[Digest] = []  # found damaged by this process
         self._linked: dict[str, bool] = {}
         self.has_trash: bool | None = None  # not looked at yet, or since long by one who holds no lock against gc
@@ -118,9 +121,11 @@ class Cache:
                 record = self.trust.get(digest)
                 if record is not None and record[0] == signature(status):
                     return fd, status, record[1]
-                fingerprint = _verify(fd, digest)
+                open_elsewhere = has_writer(fd, status.st_size)
+                fingerprint = _verify(fd, digest, self.seed)
                 if fingerprint is not None and signature(os.fstat(fd)) == signature(status):
-                    self.trust.set(digest, signature(status), fingerprint)
+                    if not open_elsewhere:
+                        self.trust.set(digest, signature(status), fingerprint)
                     return fd, status, fingerprint
             except BaseException as error:
                 os.close(fd)
@@ -305,9 +310,9 @@ class Cache:
         self.close()
 
 
-def _verify(fd: int, digest: Digest) -> bytes | None:
+def _verify(fd: int, digest: Digest, seed: int) -> bytes | None:
     """Return the fingerprint of the content when it is that of the digest; rewinds."""
-    slow, fast = digests.hasher(digest.algorithm), digests.new_fingerprint()
+    slow, fast = digests.hasher(digest.algorithm), digests.new_fingerprint(seed)
     while data := os.read(fd, CHUNK):
         slow.update(data)
         fast.update(data)

@@ -17,7 +17,7 @@ from ..digest import FINGERPRINT_SIZE, HEX_LENGTH, Digest
 from ..fsutil import SIGNATURE
 from ..statefile import StateFile
 
-VERSION = 1
+VERSION = 2
 _TAIL = SIGNATURE.size + FINGERPRINT_SIZE
 Record = tuple[bytes, bytes]  # signature, fingerprint
 _Shard = dict[str, Record | None]  # by digest; None: forgotten
@@ -26,8 +26,11 @@ _Shard = dict[str, Record | None]  # by digest; None: forgotten
 class Trust:
     """Digest to (signature, fingerprint). Writes gather until `save`; safe to share between threads."""
 
-    def __init__(self, path: str) -> None:
-        self._file = StateFile(path, VERSION, "CREATE TABLE shard (name TEXT PRIMARY KEY, records BLOB, sum BLOB)")
+    def __init__(self, path: str, seed: int = 0) -> None:
+        """Open the records at `path`; those of another `seed` are as none."""
+        self._file = StateFile(
+            path, VERSION, "CREATE TABLE shard (name TEXT PRIMARY KEY, records BLOB, sum BLOB)", seed
+        )
         self._shards: dict[str, _Shard] = {}  # as loaded, with the changes
         self._changes: dict[str, _Shard] = {}
         self._mutex = threading.Lock()

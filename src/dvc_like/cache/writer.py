@@ -21,6 +21,7 @@ from ..digest import Digest, file_key, tree_key
 from ..durable import everything_to_disk, files_to_disk, names_to_disk
 from ..errors import CorruptData, UnsafePath, named
 from ..fsutil import CREATE, clone, read_all, signature, write_all
+from ..locks import has_writer
 from ..progress import Task
 from . import marks
 from .background import Background
@@ -98,10 +99,11 @@ class Writer:
             return self._put_large(fd, task)
         if task is not None:
             task.advance(size=size)
-        read = signature(os.fstat(fd)) if size >= CLONE_FROM and self._reflink else None
+        can_clone = size >= CLONE_FROM and self._reflink and not has_writer(fd, size)
+        read = signature(os.fstat(fd)) if can_clone else None
         data = read_all(fd, size)
         digest = digests.of_bytes(self.algorithm, data)
-        fast = digests.fingerprint(data)
+        fast = digests.fingerprint(data, self.cache.seed)
         key = file_key(digest)
         if not self._already(key, digest, fd):
             self._create(key, digest, fast, data, (fd, read) if read is not None else None)
@@ -113,7 +115,7 @@ class Writer:
             raise CorruptData("its bytes are not what its name says")
         key = file_key(expected)
         if key not in self._pending and key not in self._under_way:
-            self._create(key, expected, digests.fingerprint(data), data, None)
+            self._create(key, expected, digests.fingerprint(data, self.cache.seed), data, None)
 
     def put_tree(self, data: bytes, expected: Digest | None = None) -> Digest:
         """Store the bytes of a tree; with `expected` they must be its bytes, else `CorruptData`."""
@@ -262,7 +264,7 @@ class Writer:
         try:
             cloned = self._clone(fd, out)
             # A clone shares no page cache with its source: hash the source, which is warm or gets so.
-            stored = pump(fd, None if cloned else out, self.algorithm, task)
+            stored = pump(fd, None if cloned else out, self.algorithm, task, self.cache.seed)
             changed = cloned and signature(before) != signature(os.fstat(fd))
             self._temp_beside(file_key(stored.digest))  # its shard was not known when it was opened
         except BaseException as error:

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from .._version import VERSION
-from ..errors import DvcLikeError
+from ..errors import DvcLikeError, UnsafePath
 from .command import COMMON, CONTEXT
 from .console import Console
 from .table import COMMANDS, HIDDEN
@@ -34,6 +34,7 @@ project or bad configuration, 4 data missing, 5 would overwrite unsaved data, 6 
 7 corrupt or unsafe data, 8 locked, 9 part of the transfers failed, 10 differences, 130 interrupted, 141 closed pipe."""
 
 
+_TOO_DEEP = UnsafePath("folders are nested too deeply here", hint="Remove what is more than 512 levels deep.")
 _NO_MEMORY = DvcLikeError("there is not enough memory", hint="Name fewer targets, or give it more memory.")
 
 
@@ -94,10 +95,12 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         _silence(sys.stdout)
         return 141
-    except (OSError, MemoryError) as error:
+    except (OSError, MemoryError, RecursionError) as error:
         if console.debug:
             raise
-        return console.fail(_from_system(error) if isinstance(error, OSError) else _NO_MEMORY)
+        if isinstance(error, OSError):
+            return console.fail(_from_system(error))
+        return console.fail(_NO_MEMORY if isinstance(error, MemoryError) else _TOO_DEEP)
 
 
 def _usage(console: Console, error: click.ClickException) -> int:

@@ -18,6 +18,7 @@ from ..cache.writer import Writer
 from ..digest import Digest, parse
 from ..errors import CorruptData, DataMissing, UnsafePath, named
 from ..fsutil import NO_SIGNATURE, READ_USER, Dir, is_racy, signature, untrusted
+from ..locks import has_writer
 from ..meta.tree import EXECUTABLE, FILE, FOLDER, LINK, Entry, encode, link_stays_inside
 from ..paths import RelPath, is_below, join, show, typed
 from ..progress import Task
@@ -265,6 +266,7 @@ class Builder:
                 before = os.fstat(fd)
                 if not stat.S_ISREG(before.st_mode):
                     refuse_special(before, join(path, name))
+                open_elsewhere = has_writer(fd, before.st_size)
                 stored = self._writer.put_file(fd, before.st_size, self.task)
                 after = os.fstat(fd)
             except OSError as error:
@@ -279,7 +281,7 @@ class Builder:
         self.stored += 1
         kind = file_kind(after)
         seen = signature(after)
-        if is_racy(after, now):
+        if open_elsewhere or is_racy(after, now):
             seen = untrusted(seen)
         if self._relinks:
             self._fresh.append((path, name, stored.digest, seen))

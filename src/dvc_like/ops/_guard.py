@@ -17,7 +17,7 @@ from ..fsutil import NO_SIGNATURE, Dir, signature
 from ..meta.tree import LINK
 from ..paths import RelPath, join, show
 from ..workspace.index import Present
-from ..workspace.scan import Content, read_content, trusted_signature
+from ..workspace.scan import Content, read_content
 from ._session import Session
 
 
@@ -50,7 +50,7 @@ def judge(
         return signature(status) if known or session.cache.digest_of_link(target) is not None else None
     algorithm = Digest(recorded.value).algorithm if recorded and recorded.kind != LINK else ""
     content = read_known(session, here, name, path, algorithm, proven)
-    return trusted_signature(content.status, now) if content is not None else None
+    return content.signature(now) if content is not None else None
 
 
 def read_known(

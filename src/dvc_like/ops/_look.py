@@ -83,7 +83,7 @@ def same_content(session: Session, folder: Dir, name: str, path: str, entry: Ent
         return Present(FILE, entry.value, trusted_signature(found, now)) if ours else None
     if found.st_size != entry.size or file_kind(found, entry.kind) != entry.kind:
         return None
-    content = read_content(folder, name, path, Digest(entry.value).algorithm)
+    content = read_content(folder, name, path, Digest(entry.value).algorithm, seed=session.seed)
     if content.digest != entry.value:
         return None
-    return Present(entry.kind, entry.value, trusted_signature(content.status, now), content.fingerprint)
+    return Present(entry.kind, entry.value, content.signature(now), content.fingerprint)

@@ -25,6 +25,7 @@ from ..workspace.gitignore import NAME as IGNORE
 from ._tracked import Target, Wanted, is_ours
 
 FOLDER = "undo"
+MARK = "made-here"  # in a folder of state or of records: the text that proves it (see `_state`)
 ENDING = ".undo"
 HEADER = "dvc-like undo 1"
 MAX_RECORDS = 50
@@ -165,6 +166,8 @@ def open_folder(folder: str, *, create: bool = False) -> Dir | None:
         try:
             if create and not found.exists(IGNORE):
                 with own.sub("tmp") as aside:  # Git looks into this folder until it has its `.gitignore`
+                    with contextlib.suppress(FileNotFoundError):  # where nothing can be kept in Git's folder
+                        found.write(MARK, aside.read(MARK, MAX_SIZE), aside=aside)
                     found.write(IGNORE, b"*\n", aside=aside)
         except BaseException:
             found.close()

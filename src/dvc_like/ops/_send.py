@@ -8,6 +8,7 @@ change is two requests; a pack appears at once, so that this breaks no order.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -121,8 +122,12 @@ class Sender:
     # ---------------------------------------------------------------- files
 
     def _put_whole(self, need: Need) -> None:
-        if not self._cache.ensure(need.digest):
+        opened = self._cache.open(need.digest)
+        if opened is None:
             raise _lost()
+        os.close(opened[0])
+        if opened[1].st_size != need.size:
+            raise _lying(need)
         self._store.backend.put(need.key, self._cache.path(need.digest), label=need.path)
         self._task.advance(files=1, size=need.size)
 
@@ -138,6 +143,8 @@ class Sender:
             data = self._cache.read_file(need.digest)
             if data is None:
                 self.failures.append((show(need.path), _lost()))
+            elif len(data) != need.size:
+                self.failures.append((show(need.path), _lying(need)))
             else:
                 builder.add(need.ident, need.path, data)
                 batch.sent.append(need)
@@ -190,6 +197,15 @@ def _lost() -> DataMissing:
     return DataMissing(
         "not in the cache, or damaged there, and not on the remote",
         hint="`dvc-like fsck --repair` brings back what the workspace or another remote has.",
+    )
+
+
+def _lying(need: Need) -> CorruptData:
+    """Return the error for an object of another size than is recorded: nobody would take it from the remote."""
+    where = "its meta file" if need.single else "the listing of its folder"
+    return CorruptData(
+        f"{where} gives another size than its bytes have",
+        hint="It was written by hand, or merged wrongly: restore it, or write it anew with `dvc-like add --force`.",
     )
 
 

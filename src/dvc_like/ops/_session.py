@@ -32,8 +32,9 @@ _COARSE = 10_000_000  # nanoseconds: the kernel stamps files by a clock that sta
 class Session:
     """Open state of one project. Made by `open_session` only."""
 
-    def __init__(self, project: Project, progress: Progress, stack: contextlib.ExitStack) -> None:
+    def __init__(self, project: Project, progress: Progress, stack: contextlib.ExitStack, seed: int = 0) -> None:
         self.project = project
+        self.seed = seed  # of the fingerprints: see `_state`
         self.progress = progress
         self.recorder: object | None = None  # of the command that runs: see `_journal`
         self._stack = stack
@@ -59,13 +60,13 @@ class Session:
     @cached_property
     def index(self) -> Index:
         """What the workspace looked like."""
-        return self._stack.enter_context(Index(os.path.join(self.project.tmp, "index.sqlite")))
+        return self._stack.enter_context(Index(os.path.join(self.project.tmp, "index.sqlite"), self.seed))
 
     @cached_property
     def cache(self) -> Cache:
         """The objects on this machine."""
         return self._stack.enter_context(
-            Cache(self.project.cache_dir, os.path.join(self.project.shared_tmp, "cache.sqlite"))
+            Cache(self.project.cache_dir, os.path.join(self.project.shared_tmp, "cache.sqlite"), self.seed)
         )
 
     @property
@@ -85,7 +86,7 @@ class Session:
 
     def lent(self, project: Project) -> Session:
         """Return a session on another project whose objects come into the cache of this one."""
-        other = Session(project, self.progress, self._stack)
+        other = Session(project, self.progress, self._stack, self.seed)
         other.cache = self.cache
         return other
 
@@ -112,7 +113,7 @@ def open_session(
     waiting; `cache` is ``shared`` for verbs that need its
     objects to stay, ``exclusive`` for gc.
     """
-    claim(project)
+    seed = claim(project)
     cache_folder = os.path.join(project.shared_folder, "cache")
     if os.path.islink(cache_folder):
         raise UnsafePath(f"{show(cache_folder)} is a link; nothing is written through it", hint="Remove the link.")
@@ -124,7 +125,7 @@ def open_session(
             os.makedirs(project.cache_dir, exist_ok=True)
             path = os.path.join(project.cache_dir, "lock")
             stack.enter_context(_waiting_lock(project, progress, path, shared=cache == "shared"))
-        session = Session(project, progress, stack)
+        session = Session(project, progress, stack, seed)
         if reading:
             session.index.frozen = not _may_refresh(project, stack)
             session.ignore.tell = progress.note

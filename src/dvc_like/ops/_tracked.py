@@ -157,6 +157,8 @@ def _walk(folder: Dir, path: RelPath, failures: list[DvcLikeError] | None) -> It
         if target is not None:
             tracked.add(name)
             yield target
+    if path.count("/") >= paths.MAX_DEPTH:
+        return  # no path below may be tracked
     for name in sorted(folders):
         if name in tracked or is_temp(name) or name in (FOLDER, ".git"):
             continue

@@ -73,8 +73,9 @@ def _names(session: Session, here: RelPath, begin: str) -> Iterator[str]:
                 folders.append(entry.name)
             elif entry.name.endswith(SUFFIX) and _is_meta(folder, entry.name):
                 yield entry.name[: -len(SUFFIX)]
+        left = [_LOOKED_AT * 4]  # of all of them together: a stranger's repository may have any number
         for name in folders:
-            if not _is_meta(folder, name + SUFFIX) and _leads(folder, name, [_LOOKED_AT]):
+            if not _is_meta(folder, name + SUFFIX) and _leads(folder, name, left):
                 yield name + "/"
 
 
@@ -99,6 +100,8 @@ def _leads(folder: Dir, name: str, left: list[int]) -> bool:
                 elif entry.name.endswith(SUFFIX) and _is_meta(below, entry.name):
                     return True
             return any(_leads(below, sub, left) for sub in subfolders if sub not in (FOLDER, ".git"))
+    except RecursionError:
+        return True
     except (OSError, DvcLikeError):
         return False
 

@@ -16,6 +16,7 @@ from ..cache.trash import delete, discard, trashed
 from ..config import CLOUD_GRACE, GRACE
 from ..errors import BadMeta, DvcLikeError, ProjectError, UsageError, gathered
 from ..fsutil import Dir
+from ..git import hidden_metas
 from ..meta.file import SUFFIX, Meta
 from ..meta.tree import parse
 from ..paths import RelPath, show, typed
@@ -29,7 +30,7 @@ from ._journal import recorded
 from ._record import live_records, needed_by
 from ._session import Session, open_session
 from ._store import open_store, remote_name
-from ._tracked import Selection, Target, Wanted, at_revisions, is_ours, walk, workspaces
+from ._tracked import Selection, Target, Wanted, at_revisions, in_versions, is_ours, walk, workspaces
 
 LEAST_GRACE = 60  # seconds: with less, only --force goes on
 
@@ -160,7 +161,10 @@ def undo(project: Project, *, progress: Progress = SILENT) -> int:
 
 
 def _roots(session: Session, selection: Selection) -> list[Wanted]:
-    """Return all that is kept: the targets of every worktree and of the revisions asked for, and the artifacts."""
+    """Return all that is kept: the targets of every worktree and of the revisions asked for, and the artifacts.
+
+    A target that a sparse checkout leaves out is one of its worktree's.
+    """
     wanted: list[Wanted] = []
     failures: list[DvcLikeError] = []
     project = session.project
@@ -184,6 +188,7 @@ def _roots(session: Session, selection: Selection) -> list[Wanted]:
         raise type(first)(message, hint=first.template, details=first.details)
     if project.git is not None:
         _refuse_vanished(session, wanted)
+        wanted += in_versions(hidden_metas(project.git, SUFFIX))
         if selection.has_revisions:
             wanted += at_revisions(project, selection)
     return wanted

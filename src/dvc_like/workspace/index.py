@@ -20,7 +20,7 @@ from ..fsutil import NO_SIGNATURE, SIGNATURE
 from ..paths import RelPath
 from ..statefile import StateFile
 
-VERSION = 1
+VERSION = 2
 #: Of an entry whose bytes went into place without passing through us (a clone, a link).
 NO_FINGERPRINT = bytes(FINGERPRINT_SIZE)
 #: Added to `Row.absent` where a subfolder is in step with another version than the row's tree says.
@@ -124,8 +124,10 @@ _SCHEMA = (
 class Index:
     """The rows by folder path (relative to the project, POSIX). Writes gather until `save`."""
 
-    def __init__(self, path: str) -> None:
-        self._file = StateFile(path, VERSION, _SCHEMA)
+    def __init__(self, path: str, seed: int = 0) -> None:
+        """Open the index at `path`; rows with fingerprints of another `seed` are as none."""
+        self._file = StateFile(path, VERSION, _SCHEMA, seed)
+        self.seed = seed
         self._changes: dict[str, Row | None] = {}
         self._swept: list[str] = []
         self.frozen = False  # another process changes the workspace: nothing is written

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from .. import digest as digests
 from ..errors import UnsafePath, named
 from ..fsutil import CHUNK, NO_SIGNATURE, READ_USER, Dir, is_racy, is_temp, signature, untrusted
+from ..locks import has_writer
 from ..paths import MAX_DEPTH, RelPath, check_name, join, show
 from ..progress import Task
 from .ignore import Ignore
@@ -194,8 +195,9 @@ class Scanner:
             if at is None:
                 new.append(name)
             elif signature(status) != row.signature(at):
-                if self._is_touched(directory, found, row, at, status):
-                    touched[name] = trusted_signature(status, self._now)
+                seen = self._touched(directory, found, row, at, status)
+                if seen is not None:
+                    touched[name] = seen
                 else:
                     changed.append(name)
         found.gone = tuple(name for name in row.names if name not in there)
@@ -208,21 +210,25 @@ class Scanner:
         found.row = row
         self._index.put(found.path, row)
 
-    def _is_touched(self, directory: Dir, found: Folder, row: Row, at: int, status: os.stat_result) -> bool:
-        """Tell whether an entry with another signature still has the recorded content and kind."""
+    def _touched(self, directory: Dir, found: Folder, row: Row, at: int, status: os.stat_result) -> bytes | None:
+        """Return what to record of an entry that has another signature; None where its content or kind is another."""
         name, kind, value = row.names[at], row.kinds[at], row.values[at]
         if stat.S_ISLNK(status.st_mode):
             target = directory.readlink(name)
-            return target == (value if kind == LINK else self._cache_prefix + digests.file_key(digests.Digest(value)))
+            same = target == (value if kind == LINK else self._cache_prefix + digests.file_key(digests.Digest(value)))
+            return trusted_signature(status, self._now) if same else None
         if kind == LINK or not stat.S_ISREG(status.st_mode) or file_kind(status, kind) != kind:
-            return False
+            return None
         if row.signature(at) != NO_SIGNATURE and row.signature(at)[:8] != signature(status)[:8]:
-            return False  # another size: another content
+            return None  # another size: another content
         recorded = row.fingerprint(at)
         if recorded != NO_FINGERPRINT:
-            return read_content(directory, name, found.path).fingerprint == recorded
-        algorithm = digests.Digest(value).algorithm
-        return read_content(directory, name, found.path, algorithm).digest == value
+            content = read_content(directory, name, found.path, seed=self._index.seed)
+            same = content.fingerprint == recorded
+        else:
+            content = read_content(directory, name, found.path, digests.Digest(value).algorithm)
+            same = content.digest == value
+        return content.signature(self._now) if same else None
 
 
 def trusted_signature(status: os.stat_result, now_ns: int) -> bytes:
@@ -278,15 +284,23 @@ def file_kind(status: os.stat_result, recorded: str = FILE) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What one reading of a file found: stat (the same before and after), fingerprint and, if asked, digest."""
+    """What one reading of a file found: stat (the same before and after), fingerprint and, if asked, digest.
+
+    `open_elsewhere`: somebody can write to it whose writes its stat need not show.
+    """
 
     status: os.stat_result
     fingerprint: bytes
     digest: digests.Digest | None
+    open_elsewhere: bool = False
+
+    def signature(self, now_ns: int) -> bytes:
+        """Return the signature to record, spoilt where a write after `now_ns` could hide behind it."""
+        return untrusted(signature(self.status)) if self.open_elsewhere else trusted_signature(self.status, now_ns)
 
 
-def read_content(directory: Dir, name: str, path: str, algorithm: str | None = None) -> Content:
-    """Read a file once, up to its fingerprint and (with `algorithm`) its digest.
+def read_content(directory: Dir, name: str, path: str, algorithm: str | None = None, *, seed: int = 0) -> Content:
+    """Read a file once, up to its fingerprint under `seed` and (with `algorithm`) its digest.
 
     Raises `OSError` (EAGAIN) when the file changes while it is read, three times in a row.
     """
@@ -295,7 +309,8 @@ def read_content(directory: Dir, name: str, path: str, algorithm: str | None = N
         try:
             before = os.fstat(fd)
             refuse_special(before, join(path, name))
-            fast = digests.new_fingerprint()
+            open_elsewhere = has_writer(fd, before.st_size)
+            fast = digests.new_fingerprint(seed)
             slow = digests.hasher(algorithm) if algorithm else None
             while data := os.read(fd, CHUNK):
                 fast.update(data)
@@ -308,7 +323,7 @@ def read_content(directory: Dir, name: str, path: str, algorithm: str | None = N
             os.close(fd)
         if signature(before) == signature(after):
             digest = digests.finish(algorithm, slow) if algorithm else None
-            return Content(after, fast.digest(), digest)
+            return Content(after, fast.digest(), digest, open_elsewhere)
     raise changing(join(path, name))
 
 
