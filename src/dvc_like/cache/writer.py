@@ -134,11 +134,13 @@ class Writer:
         if waiting is not None:
             try:
                 fd = self.cache.top.open(waiting[0], READ)
-            except FileNotFoundError:
-                pass  # another thread is giving it its name
-            else:
                 with open(fd, "rb") as file:
                     data = file.read()
+            except FileNotFoundError:
+                pass  # another thread is giving it its name
+            except OSError as error:
+                raise named(error, f"{self.cache.root}/{tree_key(digest)}") from None
+            else:
                 return data if digests.of_bytes(digest.algorithm, data) == digest else None
         if tree_key(digest) in self._under_way:
             self._background.join()
