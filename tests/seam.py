@@ -26,7 +26,8 @@ from unittest import mock
 
 from dvc_like import fsutil
 from dvc_like.errors import RemoteDenied, RemoteQuota, RemoteUnavailable
-from dvc_like.ops import _store, remote_test
+from dvc_like.ops import _dvc_remote, _store, remote_test
+from dvc_like.remote import origin_files
 from dvc_like.remote.base import Backend
 from dvc_like.remote.wrap import Wrapper
 
@@ -242,7 +243,7 @@ class Seam:
             yield fsutil, "_libc", lambda: libc
         connect = sqlite3.connect
         yield sqlite3, "connect", lambda path, **options: connect(path, factory=_database_of(self), **options)
-        for module in (_store, remote_test):
+        for module in (_store, _dvc_remote, remote_test, origin_files):
             real = module.open_backend
             yield module, "open_backend", lambda *given, real=real: _Remote(real(*given), self)
 

@@ -295,4 +295,7 @@ def edit(path: str, changes: dict[str, str | None], *, follow: bool = False, add
     for setting, value in changes.items():
         text = gitconfig.changed(text, path, setting, value, add=add)
     with Dir.open_root(folder) as here:
-        here.write(name, text.encode(), mode=mode)
+        try:
+            here.write(name, text.encode(), mode=mode)
+        except FileNotFoundError:  # a command swept what it was being written to, for here is no lock
+            here.write(name, text.encode(), mode=mode)

@@ -19,6 +19,7 @@ from random import Random
 import pytest
 from tests.cli.inprocess import InProcess
 from tests.cli.world import VERBS, copy, harm, image, new_world, undone
+from tests.cli.world_elsewhere import ELSEWHERE
 from tests.conftest import Ran
 from tests.safety import CRASH, cases
 from tests.seam import FAULTS, Fault, Killed, Point, Seam, points
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="th
 SPREAD = 12
 KILLED = -9
 ANY = tuple(range(256))
+EVERY = VERBS | ELSEWHERE
 #: What a failing disk or remote may end with: failed; settings or a meta file that cannot be read; what cannot be read
 #: counts as missing, a file of the user's as unsaved; remote refused; part of it.
 HONEST = (1, 3, 4, 5, 6, 7, 9)
@@ -39,7 +41,7 @@ class Bench:
     """One verb, ready to be run again and again from the same state."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        self.verb = VERBS[name]
+        self.verb = EVERY[name]
         self.fault: Fault | None = None
         self.world = new_world(folder / "world")
         self.verb.prepare(self.world)
@@ -112,6 +114,8 @@ class Bench:
 
     def _swept(self) -> Iterator[str]:
         world = self.world
+        if world.temps() and self.verb.alone:
+            self.run()
         if world.temps():
             world.place.write({"later": "later"})
             for words in (("add", "later"), ("checkout",), ("push", "-A", "-j", "1")):
@@ -136,7 +140,7 @@ def broken(bench: Bench, chosen: list[Point]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", VERBS)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_failure_somewhere_does_no_harm(bench: Callable[[str], Bench], name: str) -> None:
     made = bench(name)
     chosen = Random(name).sample(points(made.trace), SPREAD)
@@ -146,7 +150,7 @@ def test_a_failure_somewhere_does_no_harm(bench: Callable[[str], Bench], name: s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("name", VERBS)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_failure_anywhere_does_no_harm(bench: Callable[[str], Bench], name: str, fault: str) -> None:
     made = bench(name)
     chosen = points(made.trace, [fault])

@@ -441,6 +441,32 @@ def test_a_list_that_cannot_be_trusted_is_refused(repository: DvcRepository, doc
     assert not (repository.root / "bad.meta").exists()
 
 
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("['remote \"odd\"']\n url = ssh://a\x03b\n", "remote.odd.url was left out"),
+        ("[cache]\n dir = a\x00b\n", "was not used: its name holds a control character"),
+    ],
+)
+def test_a_setting_with_a_control_character_is_left_out(repository: DvcRepository, config: str, said: str) -> None:
+    with open(repository.root / ".dvc/config", "a", encoding="utf-8") as file:
+        file.write(config)
+    repository.save("odd")
+    done = dvc_like.migrate()
+    assert [note for note in done.notes if said in note]
+    assert "remote.storage.url" in done.settings
+
+
+def test_a_configuration_that_is_a_link_is_not_read(repository: DvcRepository, tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("['remote \"storage\"']\n url = /theirs\n")
+    (repository.root / ".dvc/config").unlink()
+    (repository.root / ".dvc/config").symlink_to(tmp_path / "outside")
+    repository.save("link")
+    done = dvc_like.migrate()
+    assert done.settings == ()
+    assert ".dvc/config was not read: it is a link, or no ordinary file" in done.notes
+
+
 def test_a_damaged_list_is_refused(repository: DvcRepository) -> None:
     listed = next(repository.cache.rglob("*.dir"))
     listed.chmod(0o644)

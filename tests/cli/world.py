@@ -1,12 +1,14 @@
 """A project and its remote side by side, every verb that changes something at work in them, and what must always hold.
 
-`VERBS` is the table: to have a new verb broken at every call, give it a line. Nothing here uses the code under test to
+`VERBS` is the table: to have a new verb broken at every call, give it a line, here or, where data comes from elsewhere,
+in `world_elsewhere`. Nothing here uses the code under test to
 judge what it left: objects are hashed, trees and packs are read by the tests' own means.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -24,6 +26,7 @@ import dvc_like
 
 BIG = {number: Random(number).randbytes((1 << 20) + 4000) for number in (1, 2, 3)}  # just too big for one read
 DAY = 86400
+TOOLS = (".dvc", ".gitattributes")  # how the files end by which DVC and Git LFS track data
 
 
 class World:
@@ -43,12 +46,23 @@ class World:
         for name, node in found.items():
             if node[0] == "link" and str(node[2]).startswith(objects) and os.path.exists(str(node[2])):
                 found[name] = ("file", False, Path(str(node[2])).read_bytes())
-        return {name: node for name, node in found.items() if node[0] != "folder" and ".dvc-like-tmp-" not in name}
+        for folder in ("origin", "outside"):  # where data is imported from
+            if (self.root / folder).exists():
+                found |= {f"../{folder}/{name}": node for name, node in Place(self.root / folder).data().items()}
+        return {
+            name: node
+            for name, node in found.items()
+            if node[0] != "folder" and ".dvc-like-tmp-" not in name and not name.endswith(TOOLS)
+        }
 
     def pointers(self) -> dict[str, bytes]:
-        """Meta files and `.gitignore`, for Git to track."""
+        """What Git tracks for us and for other tools, the settings, and what Git has in its index."""
         root = self.place.root
-        found = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("[!.]*.meta")}
+        paths = [path for end in (".meta", *TOOLS) for path in root.rglob(f"*{end}")]
+        paths += [path for path in (root / ".dvc-like/config",) if path.exists()]
+        found = {path.relative_to(root).as_posix(): path.read_bytes() for path in paths if path.is_file()}
+        if self.place.git("diff", "--name-only", "--cached"):
+            found["index"] = self.place.git("ls-files", "-s").encode()
         if (root / ".gitignore").exists():
             found[".gitignore"] = b"\n".join(sorted((root / ".gitignore").read_bytes().split(b"\n")))
         return found
@@ -117,14 +131,17 @@ def harm(world: World, before: Image, after: Image) -> list[str]:
     kept = after.cache | after.trash | after.store
     found += [f"lost: {key}" for key in (before.cache | before.trash | before.store) & kept - safe.keys()]
     for name, data in world.pointers().items():
-        if name.endswith(".meta"):
+        if name.endswith(".meta") and ".dvc-like-tmp-" not in name:
             found += [f"{name} points to what is nowhere: {key}" for key in missing(data, safe)]
+    for name in before.pointers.keys() - world.pointers().keys():
+        if name.endswith(".dvc") and not (world.place / name).with_suffix(".meta").exists():
+            found.append(f"tracked by nothing any more: {name}")
     return found
 
 
 def missing(meta: bytes, safe: dict[str, bytes]) -> list[str]:
     """Return the keys that a meta file needs and nobody has."""
-    fields = dict(line.split(": ", 1) for line in meta.decode().splitlines())
+    fields = dict(re.findall("^([a-z]+): (.*)$", meta.decode(), re.MULTILINE))
     waiting = [_key(fields["hash"], is_tree="files" in fields)]
     lost = []
     while waiting:
@@ -307,13 +324,14 @@ class Verb(NamedTuple):
     """A command at work: how the world is made ready for it, and what it is called with.
 
     `once` tells that a second call of it, when the first had done all, is refused or leads back; `frees`, that objects
-    go at once.
+    go at once; `alone`, that nobody but another call of it sweeps what it left.
     """
 
     prepare: Callable[[World], None]
     words: tuple[str, ...]
     once: bool = False
     frees: bool = False
+    alone: bool = False
 
 
 VERBS = {

@@ -8,8 +8,10 @@ by coverage, without end) and by `tests/unit/test_fuzz.py` (a fixed number of mu
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable
+
+from tests.fuzz import manifests
+from tests.fuzz.promises import BAD_NAME, safe_digest, safe_path
 
 from dvc_like import digest as digests
 from dvc_like import gitconfig, paths
@@ -25,25 +27,6 @@ from dvc_like.remote.registry import redact
 from dvc_like.workspace import gitignore, ignore
 
 Target = Callable[[bytes], None]
-_SAFE_DIGEST = re.compile("blake3:[0-9a-f]{64}|sha256:[0-9a-f]{64}|xxh128:[0-9a-f]{32}|md5:[0-9a-f]{32}")
-_KEY = re.compile("files/[0-9a-z]+/[0-9a-f]{2}/[0-9a-f]{30,62}(?:\\.tree)?")
-_BAD_NAME = re.compile("[\x00-\x1f\x7f/\\\\]")
-
-
-def safe_path(path: str) -> None:
-    """Fail unless a path stays where it is, by rules written a second time."""
-    for part in path.split("/"):
-        assert part not in ("", ".", ".."), path
-        assert not _BAD_NAME.search(part), path
-        assert len(part.encode()) <= 255, path
-        assert part.casefold() not in (".git", ".dvc-like"), path
-        assert not re.fullmatch(r"(?i)git~[0-9][. ]*(?::.*)?", part), path
-
-
-def safe_digest(digest: str) -> None:
-    """Fail unless a digest makes a key that lies in the store."""
-    assert _SAFE_DIGEST.fullmatch(digest), digest
-    assert _KEY.fullmatch(digests.tree_key(digests.Digest(digest)))
 
 
 def meta(data: bytes) -> None:
@@ -126,7 +109,7 @@ def condemned(data: bytes) -> None:
     for name in packs.parse_condemned("packs/1-2.condemned", data).names:
         assert ".." not in name.split("/")
         assert not name.startswith("/")
-        assert not _BAD_NAME.search(name.replace("/", ""))
+        assert not BAD_NAME.search(name.replace("/", ""))
 
 
 def description(data: bytes) -> None:
@@ -168,7 +151,6 @@ def url(data: bytes) -> None:
     assert "hunter2" not in redact(f"s3://host/{text.replace('#', '')}?key=hunter2")
 
 
-#: Not here yet: the manifests of DVC, `.dvc` and `.dir`; their target belongs beside these, in `migrate`'s own words.
 TARGETS: dict[str, Target] = {
     "meta": meta,
     "tree": listing,
@@ -182,6 +164,7 @@ TARGETS: dict[str, Target] = {
     "rules": rules,
     "path": path,
     "url": url,
+    **manifests.TARGETS,
 }
 
 

@@ -23,7 +23,7 @@ from ..meta.yaml import load
 from ..paths import RelPath, show
 from ..remote.registry import scheme_of
 from ._dvc_remote import Away
-from ._foreign import Found, Left, Listing, Shelf, Survey
+from ._foreign import Found, Left, Listing, Shelf, Survey, read_if_any
 
 SUFFIX, LOCK, PIPELINE, IGNORE = ".dvc", "dvc.lock", "dvc.yaml", ".dvcignore"
 SOURCE = "dvc"
@@ -226,11 +226,7 @@ def _read_lock(root: Dir, name: str, survey: Survey) -> None:
 
 def _stage_folders(root: Dir, folder: str) -> dict[str, object]:
     """Return the `wdir` of the stages that have one: the lock says what lies there, and not where that is."""
-    try:
-        with root.descend(folder) as here:
-            data = here.read(PIPELINE, MAX_SIZE)
-    except OSError:
-        return {}
+    data = read_if_any(root, posixpath.join(folder, PIPELINE), MAX_SIZE) or b""
     if not re.search(rb"\bwdir\b", data):
         return {}
     stages = _load(root, posixpath.join(folder, PIPELINE)).get("stages")
@@ -243,9 +239,5 @@ def _stage_folders(root: Dir, folder: str) -> dict[str, object]:
 
 
 def _says_something(root: Dir, name: str) -> bool:
-    try:
-        with root.descend(posixpath.dirname(name)) as folder:
-            data = folder.read(posixpath.basename(name), MAX_SIZE)
-    except (OSError, DvcLikeError):
-        return False
+    data = read_if_any(root, name, MAX_SIZE) or b""
     return any(line.strip() and not line.startswith(b"#") for line in data.splitlines())

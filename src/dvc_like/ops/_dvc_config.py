@@ -13,9 +13,10 @@ from configparser import Error, RawConfigParser
 
 from ..config import check_remote_name, check_tracked, meaning
 from ..errors import UsageError
-from ..paths import fold, show
+from ..fsutil import Dir
+from ..paths import CONTROL, fold, show
 from ..remote.registry import redact, scheme_of
-from ._foreign import Survey
+from ._foreign import Survey, read_if_any
 
 FOLDER = ".dvc"
 _MAX_SIZE = 1 << 20
@@ -40,6 +41,7 @@ _NEEDLESS = {"verify", "checksum_jobs"}  # all that arrives is verified
 _THROUGH_FSSPEC = {"ssh": "fsspec+sftp", "gs": "fsspec+gs", "azure": "fsspec+abfs"}
 _IN_URL = {"user", "port"}
 _SETTINGS = {"core.autostage": "core.autostage", "cache.type": "cache.type"}
+_HIDDEN = re.compile(f"[{CONTROL}]")
 _VERSIONED = ("version_aware", "worktree")
 
 #: Section -> option -> (text, whether Git tracks the file that says so).
@@ -71,16 +73,18 @@ def _read(root: str, known: Collection[str], survey: Survey) -> _Read:
     near = {fold(path) for path in known if path.count("/") < 2}
     for name in ("config", "config.local"):
         tracked = name == "config" or FOLDER in near or f"{FOLDER}/{name}" in near
-        path = os.path.join(root, FOLDER, name)
         try:
-            with open(path, encoding="utf-8") as file:
-                text = file.read(_MAX_SIZE)
+            with Dir.open_root(root) as top:
+                data = read_if_any(top, f"{FOLDER}/{name}", _MAX_SIZE)
+            if data is None:
+                if os.path.lexists(os.path.join(root, FOLDER, name)):
+                    survey.notes.append(f"{FOLDER}/{name} was not read: it is a link, or no ordinary file")
+                continue
+            text = data.decode()
             # Indented at will there; here a deeper line would continue the one before.
             parser = RawConfigParser(inline_comment_prefixes=("#",), strict=False)
             parser.read_string("\n".join(line.strip() for line in text.splitlines()))
-        except FileNotFoundError:
-            continue
-        except (OSError, UnicodeDecodeError, Error) as error:
+        except (UnicodeDecodeError, Error) as error:
             survey.notes.append(f"{FOLDER}/{name} cannot be read: {show(str(error).splitlines()[0])}")
             continue
         for section in parser.sections():
@@ -161,6 +165,8 @@ def _set(survey: Survey, name: str, text: str, tracked: bool) -> None:
         reason = check_tracked(section, name.rpartition(".")[2], text) if tracked else None
     except ValueError as error:
         reason = str(error)
+    if _HIDDEN.search(text):
+        reason = "holds a control character"
     if reason:
         survey.notes.append(f"{name} was left out: it {reason} (`dvc-like config --local` sets it, if you trust it)")
     else:
@@ -171,6 +177,9 @@ def _cache(root: str, tracked: Collection[str], found: _Read, survey: Survey) ->
     """Return DVC's cache folder. One outside the repository is used only on the word of what Git does not track."""
     usual = os.path.join(root, FOLDER, "cache")
     text, by_git = found.get("cache", {}).get("dir", ("", True))
+    if _HIDDEN.search(text):
+        survey.notes.append(f"the cache {show(text[:100])} was not used: its name holds a control character")
+        return os.devnull
     place = os.path.normpath(os.path.join(root, FOLDER, os.path.expanduser(text))) if text else usual
     inner = f"{place}/".replace(os.sep, "/").removeprefix(f"{root}/".replace(os.sep, "/")).split("/")[:-1]
     is_outside = not os.path.normcase(place).startswith(os.path.normcase(os.path.join(root, "")))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 
 from .. import paths
@@ -75,7 +76,7 @@ def path_in(project: Project, place: str | os.PathLike[str], path: str, near: Pr
 
 
 def _here(folder: str, path: str, place: str, rev: str | None, *, workspace: bool) -> tuple[Project, str | None]:
-    if not os.path.isdir(folder):
+    if not _is_folder(folder):
         raise UsageError(
             f"there is no folder {show(folder)}",
             hint="Check the spelling: a repository is named by a URL or by its folder.",
@@ -110,6 +111,14 @@ def _here(folder: str, path: str, place: str, rev: str | None, *, workspace: boo
             f"{show(place)} has no revision {show(rev)!r}" if rev else f"{show(place)} has no commit yet",
             hint="`git log` and `git branch -a` there show what it has." if rev else "Commit there first.",
         ) from None
+
+
+def _is_folder(path: str) -> bool:
+    """Tell whether there is a folder; raise `OSError` where nobody can tell."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _project_at(clone: Clone, commit: str, path: RelPath, place: str) -> Project:

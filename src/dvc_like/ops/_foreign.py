@@ -5,6 +5,7 @@ Owns the values that the readers of DVC and Git LFS hand to `migrate`, and how t
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Mapping
@@ -12,10 +13,18 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..digest import Digest, of_bytes
-from ..errors import CorruptData
+from ..errors import CorruptData, UnsafePath
+from ..fsutil import Dir
 from ..meta.file import Meta
 from ..meta.tree import FILE, FOLDER, Entry, encode
 from ..paths import RelPath, show
+
+#: What a place says in which nothing can lie.
+_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+
+
+#: ... and what one says that is no ordinary file of a sound size.
+_NO_FILE = (*_NOWHERE, errno.EINVAL, errno.EISDIR, errno.EFBIG, errno.ENXIO)
 
 
 class Left(NamedTuple):
@@ -48,6 +57,34 @@ class Found(NamedTuple):
     optional: bool = False
 
 
+def is_there(path: str) -> bool:
+    """Tell whether anything is at a path; raise `OSError` where nobody can tell."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno not in _NOWHERE:
+            raise
+        return False
+    return True
+
+
+def read_if_any(root: Dir, name: str, limit: int) -> bytes | None:
+    """Return the bytes of a file of another tool, None where there is no such ordinary file of `limit` bytes at most.
+
+    Raises `OSError` where nobody can tell: what it says would be overlooked.
+    """
+    folder, _, base = name.rpartition("/")
+    try:
+        with root.descend(folder) as here:
+            return here.read(base, limit)
+    except UnsafePath:
+        return None
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
+        return None
+
+
 @dataclass(frozen=True)
 class Shelf:
     """Where a tool keeps its objects: a folder, and in it the `place` of each, whether it is there or not."""
@@ -56,10 +93,15 @@ class Shelf:
     place: Callable[[Digest], str]
 
     def size(self, digest: Digest) -> int | None:
-        """Return the bytes of an object, None when it is not here. A link is no object."""
+        """Return the bytes of an object, None when it is not here. A link is no object.
+
+        Raises `OSError` where nobody can tell.
+        """
         try:
             status = os.lstat(self.place(digest))
-        except OSError:
+        except OSError as error:
+            if error.errno not in _NOWHERE:
+                raise
             return None
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 

@@ -87,6 +87,8 @@ class Recorder:
             with folder, Dir.open_root(self._session.project.tmp) as aside:
                 sweep(folder)
                 sweep(aside)
+        with Dir.open_root(self._session.project.folder) as own:
+            sweep(own)  # of settings that were being written
         if not record.serial:
             return
         now = {path: read_pointer(self._session.root, path) for path in record.pointers}

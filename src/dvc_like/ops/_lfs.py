@@ -16,7 +16,7 @@ from ..fsutil import Dir
 from ..git import Git
 from ..meta.file import MAX_SIZE
 from ..paths import RelPath
-from ._foreign import Found, Left, Shelf, Survey
+from ._foreign import Found, Left, Shelf, Survey, read_if_any
 
 SOURCE = "lfs"
 ATTRIBUTES = ".gitattributes"
@@ -33,7 +33,10 @@ def read(git: Git, root: Dir, survey: Survey) -> None:
         line.partition(b"\t") for line in git.run("ls-files", "-s", "-z", "--full-name", "--", *place).split(b"\0")
     ]
     files = [(head.split(), git.relative(raw)) for head, _, raw in lines if head.startswith(b"100")]
-    survey.attributes += [RelPath(path) for _, path in files if _has_rules(root, path)]
+    rules = [(head[1].decode(), path) for head, path in files if path.rpartition("/")[2] == ATTRIBUTES]
+    # A run that died may have taken them out of the workspace, and not told Git.
+    in_git = {path for path, data in git.contents(rules) if without_rules(data[:MAX_SIZE]) != data[:MAX_SIZE]}
+    survey.attributes += [RelPath(path) for _, path in rules if path in in_git or _has_rules(root, path)]
     blobs = sorted({head[1].decode() for head, _ in files})
     sizes = git.run("cat-file", "--batch-check=%(objectsize)", stdin="".join(f"{name}\n" for name in blobs).encode())
     known = [(name, size) for name, size in zip(blobs, sizes.split(b"\n"), strict=False) if size.isdigit()]
@@ -48,14 +51,7 @@ def read(git: Git, root: Dir, survey: Survey) -> None:
 
 
 def _has_rules(root: Dir, path: str) -> bool:
-    folder, _, name = path.rpartition("/")
-    if name != ATTRIBUTES:
-        return False
-    try:
-        with root.descend(folder) as here:
-            data = here.read(name, MAX_SIZE)
-    except (OSError, DvcLikeError):
-        return False
+    data = read_if_any(root, path, MAX_SIZE) or b""
     return without_rules(data) != data
 
 

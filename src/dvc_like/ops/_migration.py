@@ -22,7 +22,7 @@ from . import _dvc, _lfs
 from ._dvc_config import FOLDER as DVC_FOLDER
 from ._dvc_config import translate
 from ._dvc_remote import Away
-from ._foreign import Found, Left, Plan, Survey, trees_of
+from ._foreign import Found, Left, Plan, Survey, is_there, trees_of
 from ._tracked import enclosing, is_ours
 
 _HOOKS = ("pre-commit", "post-checkout", "post-commit", "post-merge", "pre-push")
@@ -36,7 +36,7 @@ def look_over(root: str, git: Git | None, source: str | None) -> Survey:
     with Dir.open_root(root) as top:
         if source != _lfs.SOURCE and os.path.isdir(os.path.join(root, DVC_FOLDER)):
             survey.shelves[_dvc.SOURCE] = _dvc.shelf(translate(root, frozenset(tracked), survey))
-            _dvc.read(top, [name for name in (*tracked, *others) if os.path.lexists(os.path.join(root, name))], survey)
+            _dvc.read(top, [name for name in (*tracked, *others) if is_there(os.path.join(root, name))], survey)
             survey.gone += [name for name in tracked if _is_gone(root, name)]
         if source != _dvc.SOURCE and git is not None:
             survey.shelves[_lfs.SOURCE] = _lfs.shelf(git)
@@ -52,7 +52,7 @@ def look_over(root: str, git: Git | None, source: str | None) -> Survey:
 def _is_gone(root: str, name: str) -> bool:
     """Tell whether a ``.dvc`` file that Git knows was replaced by a run that died before it told Git."""
     full = os.path.join(root, name)
-    return name.endswith(_dvc.SUFFIX) and not os.path.lexists(full) and os.path.lexists(full[:-4] + SUFFIX)
+    return name.endswith(_dvc.SUFFIX) and not is_there(full) and is_there(full[:-4] + SUFFIX)
 
 
 def _names(root: str, git: Git | None) -> tuple[list[str], list[str]]:

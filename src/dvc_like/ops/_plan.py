@@ -48,6 +48,18 @@ class Plan:
         """Whose plan it is."""
         return self.wanted.target
 
+    @property
+    def is_done(self) -> bool:
+        """Tell whether all is in the workspace already."""
+        todo = self.folders.values()
+        return (
+            self.seen.exists
+            and self.other is None
+            and not any(
+                one.place or one.unlink or (one.pair.entry is not None and one.pair.folder is None) for one in todo
+            )
+        )
+
 
 def make_plan(
     session: Session,

@@ -6,6 +6,7 @@ Owns the order within that, and the choice between a hard link and a copy. What 
 from __future__ import annotations
 
 import os
+import stat
 
 from .. import paths
 from ..cache.adopt import adopt
@@ -13,10 +14,10 @@ from ..cache.place import Placer
 from ..cache.writer import Writer
 from ..digest import Digest
 from ..durable import everything_to_disk
-from ..errors import CorruptData, DvcLikeError
+from ..errors import CorruptData, DvcLikeError, UnsafePath, named
 from ..fsutil import CHUNK, READ, Dir
 from ..meta.file import SUFFIX, encode
-from ..paths import RelPath, join
+from ..paths import RelPath, join, show
 from ..workspace import gitignore
 from ..workspace.ignore import NAME as IGNORE
 from ..workspace.leftovers import sweep
@@ -62,11 +63,12 @@ class TakeOver:
         """Have an object in the cache: a link to it, or a copy that is verified."""
         if adopt(self._session.cache, digest, source):
             return
-        with open(os.open(source, READ), "rb", buffering=0) as file:
+        fd = os.open(source, READ)
+        try:
             incoming = writer.receive(digest, size)
             try:
-                file.seek(incoming.start)
-                while data := file.read(CHUNK):
+                os.lseek(fd, incoming.start, os.SEEK_SET)
+                while data := _read(fd, source):
                     incoming.write(data)
                 incoming.accept()
                 self.copied += size
@@ -74,12 +76,17 @@ class TakeOver:
                 pass  # a remote may have it, and `status` says that the cache lacks it
             finally:
                 incoming.reject()
+        finally:
+            os.close(fd)
 
     def _copy_rules(self, folder: RelPath, aside: Dir) -> None:
         with self._session.root.descend(folder) as here:
+            rules = here.read(THEIR_IGNORE, 1 << 20)
             if not here.exists(IGNORE):
-                here.write(IGNORE, here.read(THEIR_IGNORE, 1 << 20), aside=aside)
-                self.written[join(folder, IGNORE)] = None
+                here.write(IGNORE, rules, aside=aside)
+            elif here.read(IGNORE, 1 << 20) != rules:  # else a run that died wrote it
+                return
+            self.written[join(folder, IGNORE)] = None
 
     def _point(self, plan: Plan, aside: Dir) -> None:
         path, root = plan.found.path, self._session.root
@@ -106,15 +113,26 @@ class TakeOver:
             source = self._survey.shelves[plan.found.source].place(digest)
             try:
                 with self._session.root.descend(paths.parent(path)) as here:
-                    if _is_pointer(here, name, plan.found) if is_lfs else _is_link(here, name, source):
-                        placer.place(here, name, digest, executable=plan.meta.executable, replace=True)
-            except (OSError, DvcLikeError):
-                continue  # not there, or not to be read: `status` says so
+                    if not (_is_pointer(here, name, plan.found) if is_lfs else _is_link(here, name, source)):
+                        continue
+                    placed = placer.place(here, name, digest, executable=plan.meta.executable, replace=True)
+            except (FileNotFoundError, NotADirectoryError, UnsafePath):
+                continue  # not there, or not in a place of ours: `status` says so
+            if placed is None and self._session.cache.has(digest):  # else it is damaged, or on a remote alone
+                raise DvcLikeError(f"the object of {show(path)} in the cache cannot be read", hint="Run this again.")
+
+
+def _read(fd: int, source: str) -> bytes:
+    try:
+        return os.read(fd, CHUNK)
+    except OSError as error:
+        raise named(error, source) from None
 
 
 def _is_pointer(here: Dir, name: str, found: Found) -> bool:
     text = _lfs.pointer(found)
-    return here.lstat(name).st_size == len(text) and here.read(name, len(text)) == text
+    status = here.lstat(name)
+    return stat.S_ISREG(status.st_mode) and status.st_size == len(text) and here.read(name, len(text)) == text
 
 
 def _is_link(here: Dir, name: str, source: str) -> bool:

@@ -19,7 +19,7 @@ from .. import paths
 from ..cache.place import Placer
 from ..cache.store import Cache
 from ..digest import Digest, of_bytes
-from ..errors import DataMissing, PartialFailure, RemoteError, UnsafePath, UsageError, WouldOverwrite
+from ..errors import DataMissing, DvcLikeError, PartialFailure, RemoteError, UnsafePath, UsageError, WouldOverwrite
 from ..fsutil import TEMP_PREFIX, Dir, temp_name
 from ..locks import is_same_file, lock
 from ..meta.tree import EXECUTABLE, FOLDER, LINK, Entry
@@ -106,6 +106,7 @@ def _place_for(path: RelPath, out: str | os.PathLike[str] | None, *, force: bool
         raise UsageError(f"there is no folder {show(text)}", hint="Make it first, or leave out the slash at the end.")
     full = os.path.abspath(text)
     if os.path.lexists(full) and not force:
+        _forget(full)
         raise _taken(full)
     if not os.path.isdir(os.path.dirname(full)):
         raise UsageError(f"there is no folder {show(os.path.dirname(text))}", hint="Make it first.")
@@ -125,12 +126,11 @@ def _brought(there: There, target: str, progress: Progress) -> Iterator[tuple[Se
     That of a project on this machine is used itself where it may be written to: nothing is copied twice then.
     """
     project = there.project
-    folder, name = os.path.split(target)
-    aside = os.path.join(folder, f"{TEMP_PREFIX}get-{of_bytes('sha256', name.encode()).partition(':')[2][:16]}")
+    aside = _aside(target)
     inner = os.path.join(aside, "cache")
     with contextlib.ExitStack() as stack:
         stack.enter_context(_alone(aside, progress))
-        shutil.rmtree(os.path.join(aside, _MADE), ignore_errors=True)  # what a run that died was writing
+        _clear(os.path.join(aside, _MADE))  # what a run that died was writing
         if os.path.isdir(project.cache_dir) and os.access(project.cache_dir, os.W_OK):
             session, own = stack.enter_context(open_session(project, progress, cache="shared")), False
         else:
@@ -141,12 +141,38 @@ def _brought(there: There, target: str, progress: Progress) -> Iterator[tuple[Se
             yield session, aside, own
         except (KeyboardInterrupt, RemoteError, PartialFailure):  # what came is kept for the next run
             if not any(os.path.isdir(os.path.join(inner, one)) for one in ("files", "partial", "new")):
-                shutil.rmtree(aside, ignore_errors=True)
+                _clear(aside)
             raise
         except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)  # the next run would end the same way
+            _clear(aside)  # the next run would end the same way
             raise
-        shutil.rmtree(aside, ignore_errors=True)
+        _clear(aside)
+
+
+def _aside(target: str) -> str:
+    """Return the folder beside a place in which all is made that goes there."""
+    folder, name = os.path.split(target)
+    return os.path.join(folder, f"{TEMP_PREFIX}get-{of_bytes('sha256', name.encode()).partition(':')[2][:16]}")
+
+
+def _clear(folder: str) -> None:
+    """Remove a folder as far as it goes: `ignore_errors` alone lets some through."""
+    with contextlib.suppress(OSError):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _forget(target: str) -> None:
+    """Remove what is aside of a place that is taken: a run that died put everything in it."""
+    aside = _aside(target)
+    with contextlib.suppress(OSError, DvcLikeError):
+        if _is_own(os.lstat(aside)):
+            with lock(os.path.join(aside, "lock"), timeout=0):
+                _clear(aside)
+
+
+def _is_own(status: os.stat_result) -> bool:
+    """Tell whether a folder is one, and ours: in one that others write to, somebody may have been here first."""
+    return stat.S_ISDIR(status.st_mode) and (not hasattr(os, "geteuid") or status.st_uid == os.geteuid())
 
 
 @contextlib.contextmanager
@@ -161,10 +187,10 @@ def _alone(folder: str, progress: Progress) -> Iterator[None]:
         with contextlib.suppress(FileExistsError):
             os.mkdir(folder, 0o700)
         try:
-            status = os.lstat(folder)  # in a folder that others write to, somebody may have been here first
+            status = os.lstat(folder)
         except FileNotFoundError:
             continue
-        if not stat.S_ISDIR(status.st_mode) or (hasattr(os, "geteuid") and status.st_uid != os.geteuid()):
+        if not _is_own(status):
             raise UnsafePath(f"{show(folder)} is not ours; nothing is written there", hint="Remove it.")
         with contextlib.ExitStack() as stack:
             try:

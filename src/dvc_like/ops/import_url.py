@@ -1,7 +1,8 @@
 """`import-url`: track what lies at a URL, and where it came from.
 
-Owns what may be written over, and the order: bytes into the cache or onto a remote, then the workspace, `.gitignore`
-and the meta file. `update` looks again by `newest`.
+Owns what may be written over, and the order: bytes into the cache or onto a remote; then, of what is new here, the meta
+file and the workspace, so that a run that died is finished by the next one, which knows the data for its own; of what
+was here, the workspace and the meta file. `update` looks again by `newest`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from ._store import open_store, remote_name
 from ._to_remote import send
 from ._tracked import Target, Wanted, enclosing, status_at, walk
 from ._urls import Reading, bring, is_same, name_of, plain, public, reading
-from .checkout import checkout_in
+from .checkout import checkout_in, missing_error
 from .import_ import as_meta, write_pointer
 
 
@@ -174,8 +175,13 @@ def refuse_unsaved(session: Session, target: Target) -> None:
 def _is_here(session: Session, old: Target, found: Reading) -> bool:
     """Tell whether what is found is what was imported, and is in the workspace."""
     source = source_of(old.meta, old.meta_path)
-    is_there = status_at(session.root, old.path) is not None
-    return is_there and isinstance(source, UrlSource) and is_same(source, found.source())
+    if not isinstance(source, UrlSource) or not is_same(source, found.source()):
+        return False
+    if status_at(session.root, old.path) is None:
+        return False
+    with contextlib.suppress(DataMissing), session.progress.task("comparing") as task:
+        return make_plan(session, [Wanted(old, old.path)], task, [], relink=False).is_done
+    return False
 
 
 def _describe(old: Target | None, entry: Entry, found: Reading, remote: str | None) -> Meta:
@@ -186,18 +192,28 @@ def _describe(old: Target | None, entry: Entry, found: Reading, remote: str | No
 
 
 def place_target(session: Session, target: Target, old: Target | None, *, there: bool, force: bool) -> str:
-    """Make the workspace and then the pointers say what a target is; return its state.
+    """Make the workspace and the pointers say what a target is; return its state.
 
     Its objects are in the cache, unless it is not to be `there`: then the workspace is left alone.
     """
     failures: list[DvcLikeError] = []
     with recorded(session, "import-url") as recorder:
+
+        def point() -> None:
+            recorder.keep([target.path])
+            before = read_pointer(session.root, target.meta_path) or b""
+            write_pointer(session, target, rewrite(target.meta, before, keys=(KEY,)))
+
+        is_new = old is None and status_at(session.root, target.path) is None
+        if is_new:
+            point()
         if there:
-            checkout_in(session, [Wanted(target, target.path)], failures, force=force, strict=True)
+            done = checkout_in(session, [Wanted(target, target.path)], failures, force=force, strict=True)
+            if done.missing:
+                failures.append(missing_error(session, done.missing))
         if failures:
             raise gathered(failures)
-        recorder.keep([target.path])
-        before = read_pointer(session.root, target.meta_path) or b""
-        write_pointer(session, target, rewrite(target.meta, before, keys=(KEY,)))
+        if not is_new:
+            point()
     tell_git(session, [target.path])
     return "added" if old is None else "unchanged" if old.meta.digest == target.meta.digest else "updated"

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from .. import paths
 from ..config import edit
 from ..errors import DvcLikeError, NoProject, UsageError
+from ..fsutil import Dir
 from ..git import Git
 from ..meta.file import MAX_SIZE, SUFFIX, Meta
 from ..paths import RelPath, show
@@ -23,7 +24,7 @@ from ..workspace import gitignore
 from ..workspace.ignore import NAME as IGNORE
 from . import _dvc, _lfs
 from ._dvc_config import FOLDER as DVC_FOLDER
-from ._foreign import Left, Survey
+from ._foreign import Left, Survey, is_there
 from ._migration import look_over, project_at
 from ._session import Session, open_session
 from ._take_over import TakeOver
@@ -156,7 +157,7 @@ def _is_of_migration(root: str, name: str) -> bool:
     base = name.rpartition("/")[2]
     if base in (gitignore.NAME, IGNORE, _lfs.ATTRIBUTES) or base.endswith(SUFFIX) or name.startswith(f"{FOLDER}/"):
         return True
-    if base.endswith(_dvc.SUFFIX) and not os.path.lexists(os.path.join(root, name)):
+    if base.endswith(_dvc.SUFFIX) and not is_there(os.path.join(root, name)):
         return True
     with suppress(OSError), open(os.path.join(root, name + SUFFIX), "rb") as file:
         return is_ours(file.read(MAX_SIZE + 1))
@@ -174,7 +175,7 @@ def _carry_out(root: str, git: Git | None, survey: Survey, progress: Progress) -
     project = Project.find(root)
     with open_session(project, progress, worktree=True, cache="shared") as session:
         origins = {plan.found.origin for plan in survey.plans if plan.found.source == _dvc.SOURCE}
-        if not all(os.path.lexists(os.path.join(root, origin)) for origin in origins):
+        if not all(is_there(os.path.join(root, origin)) for origin in origins):
             raise DvcLikeError("another program took files of DVC away meanwhile", hint="Run this again.")
         taken = TakeOver(session, survey)
         taken.run()
@@ -202,14 +203,15 @@ def _tell_git(session: Session, git: Git, survey: Survey, written: list[str]) ->
     """Stage what is new, then take out of Git what it replaces: what a killed run leaves is found by the next."""
     emptied = []
     for path in survey.attributes:
-        with session.root.descend(paths.parent(path)) as folder:
-            data = folder.read(_lfs.ATTRIBUTES, MAX_SIZE)
+        with session.root.descend(paths.parent(path)) as folder, Dir.open_root(session.project.tmp) as aside:
+            data = folder.read(_lfs.ATTRIBUTES, MAX_SIZE) if folder.exists(_lfs.ATTRIBUTES) else b""
             kept = _lfs.without_rules(data)
             if kept.strip():
-                folder.write(_lfs.ATTRIBUTES, kept)
+                folder.write(_lfs.ATTRIBUTES, kept, aside=aside)
                 written.append(path)
             else:
-                folder.unlink(_lfs.ATTRIBUTES)
+                if data:
+                    folder.unlink(_lfs.ATTRIBUTES)
                 emptied.append(path)
     git.forget(emptied)  # where there is none in the workspace, Git takes the rules from its index
     caught = _lfs.caught(git, written) if any(plan.found.source == _lfs.SOURCE for plan in survey.plans) else []

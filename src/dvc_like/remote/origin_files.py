@@ -102,20 +102,28 @@ class LocalOrigin(Origin):
             fd = os.open(self._full(key), READ_USER if key else READ_USER & ~getattr(os, "O_NOFOLLOW", 0))
         except OSError as error:
             raise self._failed(error, key) from error
-        with open(fd, "rb", buffering=0) as file:
-            self._info(key, os.fstat(fd))
-            file.seek(start)
+        try:
+            self._info(key, self._status(fd, key))
+            os.lseek(fd, start, os.SEEK_SET)
             left = length
             while left is None or left > 0:
                 try:
-                    piece = file.read(PIECE if left is None else min(PIECE, left))
+                    piece = os.read(fd, PIECE if left is None else min(PIECE, left))
                 except OSError as error:
                     raise self._failed(error, key) from error
                 if not piece:
                     break
                 sink.write(piece)
                 left = None if left is None else left - len(piece)
-            self._info(key, os.fstat(fd))
+            self._info(key, self._status(fd, key))
+        finally:
+            os.close(fd)
+
+    def _status(self, fd: int, key: str) -> os.stat_result:
+        try:
+            return os.fstat(fd)
+        except OSError as error:
+            raise self._failed(error, key) from error
 
     def _failed(self, error: OSError, key: str) -> RemoteError:
         message = f"{show(self._full(key))} cannot be read: {error.strerror or error}"
