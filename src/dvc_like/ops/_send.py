@@ -19,6 +19,7 @@ from ..progress import Task
 from ..remote.pack import TREES, Builder, Deflater
 from ..remote.packs import zip_key
 from ..remote.seen import Seen
+from ..remote.source import Watched
 from ._closure import Need, TreeNeed
 from ._session import Session
 from ._store import Store
@@ -27,6 +28,7 @@ from ._tracked import Target
 from ._transfer import Outcome
 
 PACK_SIZE = 64 << 20
+_WATCHED = 4 << 20  # bytes; of a file of this size on it is told how much was sent
 _PACKS_AT_ONCE = 4  # each is held in memory while it is sent
 _ROUND = 1 << 30  # bytes between two flushes: what a kill can cost where only a flush makes objects count
 _ROUND_FILES = 10_000
@@ -123,8 +125,19 @@ class Sender:
     def _put_whole(self, need: Need) -> None:
         if not self._cache.ensure(need.digest):
             raise _lost()
-        self._store.backend.put(need.key, self._cache.path(need.digest), label=need.path)
-        self._task.advance(files=1, size=need.size)
+        path = self._cache.path(need.digest)
+        if need.size < _WATCHED or not self._store.backend.capabilities.streams:
+            self._store.backend.put(need.key, path, label=need.path)
+            self._task.advance(files=1, size=need.size)
+            return
+        with contextlib.closing(Watched(path, lambda size: self._task.advance(size=size))) as source:
+            try:
+                self._store.backend.put(need.key, source, label=need.path)
+            except BaseException:
+                source.reached(0)
+                raise
+            source.reached(need.size)  # whatever the driver said
+            self._task.advance(files=1)
 
     def _put_batch(self, batch: _Batch) -> None:
         builder = Builder(self._deflater)
