@@ -28,6 +28,7 @@ from ._tracked import Target
 from ._transfer import Outcome
 
 PACK_SIZE = 64 << 20
+PACK_FILES = 60_000
 _WATCHED = 4 << 20  # bytes; of a file of this size on it is told how much was sent
 _PACKS_AT_ONCE = 4  # each is held in memory while it is sent
 _ROUND = 1 << 30  # bytes between two flushes: what a kill can cost where only a flush makes objects count
@@ -210,7 +211,7 @@ def _batches(needs: Iterable[Need]) -> Iterator[_Batch]:
     """Divide small files into packs."""
     batch, size = _Batch([]), 0
     for need in needs:
-        if batch.needs and (size + need.size > PACK_SIZE or len(batch.needs) >= 60_000):
+        if batch.needs and (size + need.size > PACK_SIZE or len(batch.needs) >= PACK_FILES):
             yield batch
             batch, size = _Batch([]), 0
         batch.needs.append(need)
