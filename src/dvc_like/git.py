@@ -156,6 +156,8 @@ class Git:
         """Return the commit id of a revision, or raise `UsageError`."""
         out = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}", check=False)
         if len(out.split()) != 1 or out.startswith(b"^"):
+            if revision == "HEAD":
+                raise UsageError(f"{show(self.top)} has no commit yet", hint="Commit first, with `git commit`.")
             where = "here" if is_below(os.path.realpath(os.curdir), self.top) else f"of {show(self.top)}"
             raise UsageError(f"{show(revision)!r} is no revision {where}", hint="See `git log` and `git branch -a`.")
         return out.decode().strip()
