@@ -316,3 +316,10 @@ def test_before_the_first_commit(tmp_path: Path, cli: Cli) -> None:
     cli("remote", "add", "-d", "s", "../store", cwd=tmp_path / "new")
     assert cli("push", cwd=tmp_path / "new").out == "There is nothing to send.\n"
     assert cli("pull", cwd=tmp_path / "new").out.startswith("There is nothing to fetch.\n")
+
+
+@pytest.mark.parametrize("group", [(), ("remote",), ("cache",)])
+def test_no_line_of_a_list_of_commands_is_cut_off(cli: Cli, group: tuple[str, ...]) -> None:
+    lines = cli(*group, "--help").out.splitlines()
+    cut = [line for line in lines if line.startswith("  ") and line.endswith("...")]
+    assert [line for line in cut if not line.endswith("scheme://...")] == []
