@@ -161,12 +161,17 @@ def split_name(name: str) -> tuple[str, str, str]:
     key = gitconfig.plain_key(key)
     keys = KEYS.get(section)
     if keys is None or key not in keys or bool(subsection) != (section in NAMED):
-        near = {section: keys} if keys else KEYS
-        known = ", ".join(f"{s}.{'NAME.' if s in NAMED else ''}{k}" for s, ks in near.items() for k in ks)
-        raise UsageError(f"there is no setting {show(name)!r}", hint=f"Known: {known}.")
+        known = f"They begin with {', '.join(map(_beginning, KEYS))}."
+        if keys is not None:
+            known = f"{_beginning(section)} goes on with one of: {', '.join(keys)}."
+        raise UsageError(f"there is no setting {show(name)!r}", hint=known)
     if subsection:
         check_remote_name(subsection, section)
     return section, subsection, key
+
+
+def _beginning(section: str) -> str:
+    return f"{section}.NAME." if section in NAMED else f"{section}."
 
 
 def names(remotes: Iterable[str]) -> list[str]:

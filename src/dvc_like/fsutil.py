@@ -14,7 +14,7 @@ import stat
 import struct
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import count
 from typing import Any
@@ -23,7 +23,7 @@ from .errors import UnsafePath, named
 
 TEMP_PREFIX = ".dvc-like-tmp-"
 CHUNK = 1 << 20  # bytes moved at once: more no longer fits the processor's cache and costs twice as much
-
+IN_KERNEL = 64 << 20  # bytes that the kernel copies at once
 _POSIX = os.name == "posix"
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0)
@@ -346,18 +346,19 @@ def clone(source: int, target: int) -> bool:
     return True
 
 
-def copy_bytes(source: int, target: int) -> None:
-    """Copy from one descriptor to another to the end, inside the kernel where it can."""
+def copy_bytes(source: int, target: int, moved: Callable[[int], object] = bool) -> None:
+    """Copy from one descriptor to another to the end, inside the kernel where it can; `moved` hears of each piece."""
     if hasattr(os, "copy_file_range"):
         try:
-            while os.copy_file_range(source, target, 1 << 30):
-                pass
+            while size := os.copy_file_range(source, target, IN_KERNEL):
+                moved(size)
             return
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM):
                 raise
     while data := os.read(source, CHUNK):
         write_all(target, data)
+        moved(len(data))
 
 
 @cache
@@ -382,8 +383,7 @@ def _rename_no_replace(fd: int, old: str, into: int, new: str) -> bool:
         return False
     if _libc().renameat2(fd, os.fsencode(old), into, os.fsencode(new), _RENAME_NOREPLACE) == 0:
         return True
-    code = _errno()
-    if code in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+    if (code := _errno()) in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
         return False
     raise OSError(code, os.strerror(code), new)
 

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 
 from .errors import DvcLikeError, ProjectError, UsageError
-from .paths import fold, show
+from .paths import fold, is_below, show
 
 # What Git sets for the hooks it runs, or a user to reach another repository: none of it may lead our calls astray.
 _REDIRECTING = frozenset(
@@ -162,7 +162,10 @@ class Git:
         """Return the commit id of a revision, or raise `UsageError`."""
         out = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}", check=False)
         if len(out.split()) != 1 or out.startswith(b"^"):
-            raise UsageError(f"{show(revision)!r} is no revision here", hint="See `git log` and `git branch -a`.")
+            if revision == "HEAD":
+                raise UsageError(f"{show(self.top)} has no commit yet", hint="Commit first, with `git commit`.")
+            where = "here" if is_below(os.path.realpath(os.curdir), self.top) else f"of {show(self.top)}"
+            raise UsageError(f"{show(revision)!r} is no revision {where}", hint="See `git log` and `git branch -a`.")
         return out.decode().strip()
 
     def tips(self, kind: str) -> list[str]:

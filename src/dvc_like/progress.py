@@ -12,7 +12,7 @@ class Task(Protocol):
     """One running piece of work. Safe to call from several threads."""
 
     def advance(self, *, files: int = 0, size: int = 0) -> None:
-        """Say that so many more files and bytes are done."""
+        """Say that so many more files and bytes are done; fewer, where something has to be done again."""
 
     def expect(self, *, files: int = 0, size: int = 0) -> None:
         """Say that so many more files and bytes are known to come."""

@@ -10,6 +10,7 @@ import pytest
 from tests.cli.place import Place, unlock
 from tests.conftest import Cli
 
+import dvc_like
 from dvc_like.errors import DataMissing, UsageError, WouldOverwrite
 
 
@@ -392,3 +393,45 @@ def test_a_target_whose_parent_folder_is_gone_is_created_with_it(place: Place) -
     shutil.move(place / "kept", place / "deep/er/x.meta")
     place.checkout()
     assert (place / "deep/er/x").read_text() == "1"
+
+
+# ------------------------------------------------------------------------------ what Git must not add
+
+
+@pytest.mark.parametrize("verb", ["checkout", "pull"])
+def test_a_meta_file_that_came_alone_gets_its_line(place: Place, verb: str) -> None:
+    """`git checkout REV -- x.meta` brings no `.gitignore` along, and the next `git add .` would add the data."""
+    place.write({"sub/x": "x", "sub/folder/a": "a"})
+    place.add("sub/x", "sub/folder")
+    first = place.save()
+    place.push()
+    dvc_like.remove(place.project, [str(place / "sub/x"), str(place / "sub/folder")], outs=True)
+    place.save()
+    assert not (place / "sub/.gitignore").exists()
+    place.git("checkout", first, "--", "sub/x.meta", "sub/folder.meta")
+    getattr(place, verb)()
+    assert (place / "sub/x").read_text() == "x"
+    place.git("add", ".")
+    assert place.git("diff", "--cached", "--name-only").split() == ["sub/.gitignore", "sub/folder.meta", "sub/x.meta"]
+    dvc_like.undo(place.project)
+    assert not (place / "sub/.gitignore").exists()
+
+
+def test_where_git_ignores_it_anyway_nothing_is_written(place: Place) -> None:
+    place.track({"x.bin": "x", "data/a": "a"})
+    (place / ".gitignore").write_text("*.bin\n/data/\n")
+    place.save()
+    (place / "x.bin").unlink()
+    place.checkout()
+    assert (place / ".gitignore").read_text() == "*.bin\n/data/\n"
+    assert place.git("status", "--porcelain") == ""
+
+
+def test_a_gitignore_that_is_a_link_stays(place: Place) -> None:
+    place.track({"x": "x"})
+    (place / ".gitignore").rename(place / "rules")
+    (place / ".gitignore").symlink_to("rules")
+    (place / "x").unlink()
+    place.checkout()
+    assert (place / "x").read_text() == "x"
+    assert (place / ".gitignore").is_symlink()

@@ -273,3 +273,53 @@ def test_a_hint_in_python_names_paths_from_the_root(place: Place, monkeypatch: p
     with pytest.raises(dvc_like.DvcLikeError) as caught:
         dvc_like.add(place.project, [place / "raw/x"])
     assert "`git rm -r --cached raw/x`" in caught.value.hint
+
+
+# ------------------------------------------------------------------------------ what a newcomer types
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        ("statsu", "no such command 'statsu'", "Did you mean `dvc-like status`?"),
+        ("list", "no such command 'list'", "Did you mean `dvc-like ls`?"),
+        ("remote lst", "no such command 'lst'", "Did you mean `dvc-like remote list`?"),
+        ("frobnicate", "no such command 'frobnicate'", "See `dvc-like --help`."),
+        (
+            "completion",
+            "missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish",
+            "See `dvc-like completion --help`.",
+        ),
+        (
+            "config remote.s.nope 1",
+            "there is no setting 'remote.s.nope'",
+            "remote.NAME. goes on with one of: url, jobs, ",
+        ),
+        ("config nope", "there is no setting 'nope'", "They begin with core., profile.NAME., "),
+        ("import-url ftp://no.such.host.invalid/x", "name of the server is not known", "address and the network"),
+    ],
+)
+def test_what_is_misspelt_is_told_in_one_line_with_a_way_out(
+    place: Place, cli: Cli, words: str, message: str, hint: str
+) -> None:
+    lines = cli(*words.split(), code=(2, 6)).err.splitlines()
+    assert len(lines) == 2
+    assert message in lines[0]
+    assert hint in lines[1]
+
+
+def test_before_the_first_commit(tmp_path: Path, cli: Cli) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path / "new")], check=True)
+    cli("init", "-q", cwd=tmp_path / "new")
+    for words in (("diff", "HEAD"), ("verify",)):
+        assert "no commit yet" in cli(*words, cwd=tmp_path / "new", code=2).err
+    cli("remote", "add", "-d", "s", "../store", cwd=tmp_path / "new")
+    assert cli("push", cwd=tmp_path / "new").out == "There is nothing to send.\n"
+    assert cli("pull", cwd=tmp_path / "new").out.startswith("There is nothing to fetch.\n")
+
+
+@pytest.mark.parametrize("group", [(), ("remote",), ("cache",)])
+def test_no_line_of_a_list_of_commands_is_cut_off(cli: Cli, group: tuple[str, ...]) -> None:
+    lines = cli(*group, "--help").out.splitlines()
+    cut = [line for line in lines if line.startswith("  ") and line.endswith("...")]
+    assert [line for line in cut if not line.endswith("scheme://...")] == []

@@ -43,6 +43,22 @@ def test_all_is_well_and_nothing_changes(place: Place, cli: Cli, store: Path) ->
     assert (tree_of(place.root), tree_of(store)) == before
 
 
+def test_where_imports_come_from(place: Place, cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("x")
+    for number in range(12):
+        cli("import-url", "-q", "../there", f"x{number:02}")
+    shown = cli("doctor", "--offline").out
+    assert "x00 <- ../there\n" in shown
+    assert "x09 <- " in shown
+    assert "x11 <- " not in shown
+    assert "2 more" in shown
+    assert "x11 <- " in cli("doctor", "--offline", "-v").out
+    assert cli("doctor", "--offline", "--json").json["imports"][11] == {"path": "x11", "source": "../there"}
+    meta = place / "x03.meta"
+    meta.write_text(meta.read_text().replace("  url: ", "  repo: x\n  url: "))
+    assert "x03.meta: its `source`" in " ".join(problems(cli, "--offline"))
+
+
 def test_outside_of_a_project(tmp_path: Path, cli: Cli) -> None:
     done = cli("doctor", cwd=tmp_path)
     assert "none here" in done.out

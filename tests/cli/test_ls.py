@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.inprocess import InProcess, in_process
-from tests.cli.place import Place, digest_of
+from tests.cli.place import Place, digest_of, make_place
 from tests.cli.sources import make_origin
 from tests.servers.githttp import GitHttp
 
@@ -127,6 +127,37 @@ def test_another_repository_on_this_machine(full: Place, tmp_path: Path, cli: In
         assert cli("ls", f"{url}/sets", "data", cwd=elsewhere).out.splitlines() == DATASET
     assert cli("ls", ".", "sets/data").out.splitlines() == DATASET
     assert cli("ls", str(full.root), "--json", cwd=elsewhere).json["root"] == str(full.root)
+
+
+def test_the_current_folder_is_what_is_listed(full: Place, cli: InProcess) -> None:
+    assert cli("ls", cwd=full / "sets").out.splitlines() == [".gitignore", "data/", "data.meta"]
+    assert cli("ls", cwd=full / "sets/data/sub").out.splitlines() == ["b", "deep/"]
+    assert cli("ls", "--rev", "v1", cwd=full / "sets/data").out.splitlines() == [x for x in DATASET if x != "new"]
+    assert [one["path"] for one in cli("ls", "--json", cwd=full / "src").json["paths"]] == ["src/code.py"]
+    assert cli("ls", "--dvc-only", cwd=full / "src").out == ""
+    (full / "nothing").mkdir()
+    assert cli("ls", cwd=full / "nothing").out == ""
+    assert "nothing is tracked neither" in cli("ls", "--rev", "v1", cwd=full / "nothing", code=2).err
+
+
+def test_a_revision_that_is_not_there_names_the_repository(full: Place, tmp_path: Path, cli: InProcess) -> None:
+    other = make_place(tmp_path / "other")
+    assert "'nope' is no revision here" in cli("ls", "--rev", "nope", code=2).err
+    for asked in (
+        lambda: cli("ls", "../other", "--rev", "nope", code=2).err,
+        lambda: cli("get", "../other", "x", "--rev", "nope", code=2).err,
+        lambda: message_of(lambda: dvc_like.read("x", rev="nope", repo="../other")),
+        lambda: message_of(lambda: dvc_like.ls("", rev="nope", repo=other.project)),
+    ):
+        assert "other" in asked()
+        assert "'nope'" in asked()
+        assert "here" not in asked().partition("\n")[0]
+
+
+def message_of(call: Callable[[], object]) -> str:
+    with pytest.raises(UsageError) as caught:
+        call()
+    return caught.value.message
 
 
 def test_a_repository_on_another_machine(tmp_path: Path, cli: InProcess) -> None:

@@ -6,15 +6,29 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.place import Place, digest_of, key_of, objects_in, temps_in, unlock
 from tests.cli.stores import contents_of, dangling, take_out, unsound
 from tests.conftest import AsNobody, Cli
 
-from dvc_like.errors import ConfigError, CorruptData, DataMissing, DvcLikeError, PartialFailure, RemoteError, UsageError
+import dvc_like
+from dvc_like import fsutil
+from dvc_like.errors import (
+    ConfigError,
+    CorruptData,
+    DataMissing,
+    DvcLikeError,
+    PartialFailure,
+    RemoteDenied,
+    RemoteError,
+    UsageError,
+)
 from dvc_like.meta.tree import Entry, encode
 from dvc_like.ops._session import open_session
+from dvc_like.remote import local
+from dvc_like.remote.source import Source
 
 
 @pytest.fixture
@@ -358,3 +372,61 @@ def test_a_listing_that_gives_another_size_is_not_sent(full: Place, store: Path,
     done = cli("push", "wrong", code=7)
     assert "wrong/a: the listing of its folder gives another size" in done.err
     assert not any(key.endswith(".tree") for key in contents_of(store))
+
+
+class Heard:
+    """A `Progress` that keeps how many bytes were done each time it was told."""
+
+    def __init__(self) -> None:
+        self.sizes = [0]
+        self.files = 0
+
+    def task(self, verb: str) -> Heard:
+        return self
+
+    def note(self, message: str) -> None:
+        pass
+
+    def expect(self, *, files: int = 0, size: int = 0) -> None:
+        pass
+
+    def advance(self, *, files: int = 0, size: int = 0) -> None:
+        self.files += files
+        self.sizes.append(self.sizes[-1] + size)
+
+    def __enter__(self) -> Heard:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+
+def test_one_big_file_is_seen_to_move(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fsutil, "IN_KERNEL", 1 << 20)
+    monkeypatch.setattr(local, "clone", lambda source, target: False)
+    data = bytes(8 << 20) + b"."
+    place.track({"big": data})
+    heard = Heard()
+    dvc_like.push(place.project, progress=heard)
+    assert len(set(heard.sizes)) > 8
+    assert (heard.sizes[-1], heard.files) == (len(data), 1)
+
+
+def test_what_was_sent_in_vain_does_not_count(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = local.LocalBackend.put
+
+    def fails(self: local.LocalBackend, key: str, source: str | bytes | Source, **options: Any) -> None:
+        if not isinstance(source, Source):
+            return real(self, key, source, **options)
+        source.moved(1 << 20)
+        raise RemoteDenied("no")
+
+    place.track({"big": bytes(8 << 20) + b"."})
+    place.push()
+    place.track({"big": bytes(8 << 20) + b"!"})
+    heard = Heard()
+    monkeypatch.setattr(local.LocalBackend, "put", fails)
+    with pytest.raises(DvcLikeError):
+        dvc_like.push(place.project, progress=heard)
+    assert max(heard.sizes) == 1 << 20
+    assert (heard.sizes[-1], heard.files) == (0, 0)

@@ -141,6 +141,68 @@ def test_what_is_too_big_goes_from_version_to_version_without_being_here(place: 
     assert (place / "x").read_bytes() == b"two"
 
 
+def test_what_goes_to_a_remote_leaves_no_old_version_here(place: Place, web: Web) -> None:
+    """An old file beside the new meta file would look like a change, and the next add would record it."""
+    web.pages["/x"] = Page(b"one", etag='"1"')
+    run("import-url", f"{web.url}/x")
+    place.save()
+    web.pages["/x"] = Page(b"two", etag='"2"')
+    run("update", "--to-remote")
+    assert place.data() == {}
+    assert place.states() == {"x": "absent"}
+    run("undo")
+    assert (place / "x").read_bytes() == b"one"
+    assert place.git("status", "--porcelain") == ""
+    run("import-url", f"{web.url}/x", "--to-remote")
+    assert place.states() == {"x": "absent"}
+    run("pull")
+    assert (place / "x").read_bytes() == b"two"
+
+
+def test_of_a_folder_stays_what_was_never_added(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "data/sub").mkdir(parents=True)
+    (tmp_path / "data/sub/a").write_bytes(b"a")
+    (tmp_path / "data/b").write_bytes(b"b")
+    run("import-url", "../data")
+    (place / "data/mine").write_bytes(b"mine")
+    (tmp_path / "data/b").write_bytes(b"other")
+    run("update", "--to-remote")
+    assert {name for name, node in place.data("data").items() if node[0] == "file"} == {"mine"}
+    run("pull")
+    assert (place / "data/b").read_bytes() == b"other"
+    assert (place / "data/mine").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_is_safe_nowhere_else_is_not_given_up_for_a_remote(
+    place: Place, store: Path, tmp_path: Path, folder: bool
+) -> None:
+    source = tmp_path / "data"
+    source.mkdir()
+    (source / "x").write_bytes(b"one")
+    run("import-url", "../data" if folder else "../data/x")
+    ours = place / ("data/x" if folder else "x")
+    place.save()
+    (source / "x").write_bytes(b"two!")
+    for saved, way_out in ((b"mine", "dvc-like add"), (b"one", "dvc-like drop")):
+        ours.write_bytes(saved)
+        if saved == b"one":
+            place.cached(b"one").unlink()
+        assert way_out in run("update", "--to-remote", code=5).err
+        assert way_out in run("import-url", f"../data{'' if folder else '/x'}", "--to-remote", code=5).err
+        assert ours.read_bytes() == saved
+        assert contents_of(store) == {}
+        assert place.git("status", "--porcelain") == ""
+    run("update", "--to-remote", "--force")
+    assert place.data() == {}
+
+
+def test_a_remote_is_for_what_goes_to_one(imported: Place, web: Web) -> None:
+    web.pages["/x"] = Page(b"two", etag='"2"')
+    assert "--to-remote" in run("update", "-r", "storage", code=2).err
+    assert (imported / "x").read_bytes() == b"one"
+
+
 def test_an_object_of_a_bucket(
     place: Place,
     swift_server: S3Server,

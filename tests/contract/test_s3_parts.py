@@ -21,6 +21,7 @@ from dvc_like.remote import s3, s3_upload
 from dvc_like.remote import wrap as wrapping
 from dvc_like.remote.base import Backend
 from dvc_like.remote.registry import open_backend
+from dvc_like.remote.source import Source
 from dvc_like.remote.wrap import wrap
 from dvc_like.testing.samples import difference, load, pattern
 
@@ -261,10 +262,7 @@ def test_parts_are_sent_beside_each_other(line: Line, file: str) -> None:
 def test_no_object_has_more_parts_than_s3_takes(size: int, part: int) -> None:
     asked: list[dict[str, Any]] = []
 
-    class Sized:
-        pass
-
-    source: Any = Sized()
+    source = Source(b"")
     source.size = size
 
     def ask(operation: str, /, **arguments: Any) -> dict[str, Any]:

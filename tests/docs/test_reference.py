@@ -471,6 +471,7 @@ def printed(repo: Path, keep_gc: None, drive_server: DriveServer) -> Printed:
     run("update", "--dry-run")
     run("update")
     run("ls")
+    run("doctor")
     run("import-url", "model.bin", "imported.bin")
     run("unprotect", "data")
     run("move", "data/frames", "data/2024")

@@ -13,6 +13,8 @@ from .command import pass_console
 from .console import Console
 from .words import human_size, plural
 
+_SHOWN = 10  # imports, without -v
+
 
 @make_command(
     "doctor",
@@ -31,7 +33,7 @@ def command(console: Console, offline: bool) -> None:
     """
     found = doctor(remotes=not offline, progress=console.progress)
     console.document("doctor", _as_json(found))
-    for name, text in _lines(found):
+    for name, text in _lines(found, verbose=console.verbose):
         console.say(f"{name:<10} {show(text)}")
     if found.problems:
         raise DvcLikeError(
@@ -41,7 +43,7 @@ def command(console: Console, offline: bool) -> None:
     console.say("Nothing is wrong.")
 
 
-def _lines(found: Diagnosis) -> list[tuple[str, str]]:
+def _lines(found: Diagnosis, *, verbose: bool) -> list[tuple[str, str]]:
     missing = {name: lacks for name, lacks in found.packages.missing.items() if lacks}
     extras = [name for name in found.packages.missing if name not in missing]
     extras += [f"{name}: not installed ({', '.join(lacks)})" for name, lacks in missing.items()]
@@ -56,6 +58,10 @@ def _lines(found: Diagnosis) -> list[tuple[str, str]]:
     ]
     if found.targets is not None:
         lines.append(("targets", f"{found.targets:,}"))
+    shown = found.imports if verbose else found.imports[:_SHOWN]
+    lines += [("import", f"{one.path} <- {one.source}") for one in shown]
+    if len(found.imports) > len(shown):
+        lines.append(("imports", f"{len(found.imports) - len(shown):,} more (-v shows them)"))
     for name, place in (("workspace", found.workspace), ("cache", found.cache)):
         if place is not None:
             kind = place.file_system or "file system unknown"
@@ -84,6 +90,7 @@ def _as_json(found: Diagnosis) -> dict[str, object]:
         "config": [level._asdict() for level in found.levels],
         "root": found.root,
         "targets": found.targets,
+        "imports": [one._asdict() for one in found.imports],
         "disks": [
             {"of": name, "path": place.path, "file_system": place.file_system or None, "free": place.free}
             for name, place in places

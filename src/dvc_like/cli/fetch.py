@@ -44,4 +44,4 @@ def report(console: Console, done: Fetched) -> None:
     if done.objects:
         console.say(f"{plural(done.objects, 'file')} fetched, {human_size(done.size)}")
     else:
-        console.say("Everything is in the cache.")
+        console.say("Everything is in the cache." if done.present else "There is nothing to fetch.")

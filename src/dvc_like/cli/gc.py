@@ -64,7 +64,8 @@ def command(
     a later gc, after the grace period. Stops when a meta file cannot be read, and in a shallow clone.
 
     With --cloud the remote is collected too: what neither this clone nor any other that pushed there needs is
-    condemned now, and deleted by a gc after the grace period unless a push needed it meanwhile.
+    condemned now, and deleted by a gc after the grace period unless a push needed it meanwhile. Many small packs, as
+    small pushes leave them, are put together, so that a new clone asks for fewer.
     """
     project = Project.find()
     if take_back:
@@ -129,6 +130,7 @@ def _cloud_as_json(done: CloudCollected) -> dict[str, object]:
         "condemned": [{"key": one.key, "size": one.size, "what": one.what} for one in done.condemned],
         "purged": [{"key": one.key, "size": one.size, "what": one.what} for one in done.deleted],
         "repacked": done.repacked,
+        "merged": done.merged,
         "foreign": done.foreign,
         "foreign_size": done.foreign_size,
         "others": done.others,
@@ -150,6 +152,8 @@ def _report_cloud(console: Console, done: CloudCollected, *, dry_run: bool) -> N
             console.say(f"on the remote {plural(len(doomed), 'object')}, {size}, {would}{verb}")
     if done.repacked:
         console.say(f"{plural(done.repacked, 'pack')} {would}written anew without what nobody needs")
+    if done.merged:
+        console.say(f"{plural(done.merged, 'small pack')} {would}put together: a new clone asks for fewer")
     if not done.condemned and not done.deleted:
         console.say("There is nothing to free on the remote.")
     if done.others:

@@ -89,7 +89,10 @@ def login(
 @click.option("--profile", metavar="PROFILE", help="The login with this profile, not the one the remote uses.")
 @pass_console
 def logout(console: Console, name: str | None, profile: str | None) -> None:
-    """Forget the login of remote NAME, or of the default one, here and at Google."""
+    """Forget the login of a remote, here and at Google.
+
+    Without NAME it is the default remote.
+    """
     name, gone = logins.logout(Project.find(), name, profile=profile)
     console.document(
         "remote-logout",
@@ -109,7 +112,10 @@ def logout(console: Console, name: str | None, profile: str | None) -> None:
 @click.argument("name", required=False)
 @pass_console
 def whoami(console: Console, name: str | None) -> None:
-    """Show whose credentials remote NAME, or the default one, uses, and how much space is left."""
+    """Show whose login a remote uses, and the space left.
+
+    Without NAME it is the default remote.
+    """
     name, found = logins.whoami(Project.find(), name)
     console.document("remote-whoami", {"name": name, **_as_json(found)})
     console.answer(_who(found))

@@ -47,7 +47,7 @@ def command(
     """List what a repository tracks, whether it is here or not.
 
     URL is another repository, by an address that Git understands or by its folder; PATH is seen from its root. A single
-    word that is no address, and no folder of another project, is a PATH in this one; without any, the project's root is
+    word that is no address, and no folder of another project, is a PATH in this one; without any, the current folder is
     listed. What Git tracks is listed beside what dvc-like tracks; paths in a dataset come from its listings, so that
     nothing need be checked out. With -v imports are listed with what they came from.
     """
@@ -85,7 +85,7 @@ def _place(places: tuple[str, ...]) -> tuple[Project | str, str]:
         project, path = Project.find(folder or None), os.path.join(folder, *places[1:])
     else:
         project = Project.find()
-        path = places[0] if places else project.root
+        path = places[0] if places else os.curdir
     return project, project.relative(path)
 
 

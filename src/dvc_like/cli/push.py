@@ -47,7 +47,7 @@ def command(
         healed = f", {done.healed:,} of them mended" if done.healed else ""
         console.say(f"{plural(done.objects, 'object')} sent, {human_size(done.size)}{healed}")
     else:
-        console.say("Everything is on the remote.")
+        console.say("Everything is on the remote." if done.present else "There is nothing to send.")
     for target in done.partial:
         console.say(
             f"Of {target} only a part is there, so nobody can pull it yet: dvc-like push {target} sends the rest."

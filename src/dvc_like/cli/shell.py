@@ -21,6 +21,9 @@ from .command import COMMON, CONTEXT
 from .console import Console
 from .table import COMMANDS, HIDDEN
 
+#: What DVC, Git and shells call our commands.
+_OTHER_WORDS = {"list": "ls", "rm": "remove", "mv": "move", "version": "doctor"}
+
 _EPILOG = """\b
 Examples:
   dvc-like init
@@ -109,10 +112,23 @@ def _usage(console: Console, error: click.ClickException) -> int:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         message = "a command is missing"
     else:
-        message = error.format_message().rstrip(".")  # in the form of our own messages
+        lines = error.format_message().rstrip(".").split("\n")  # in the form of our own messages: one line
+        message = " ".join(line.strip() for line in lines)
+        if message.startswith("No such command") and context is not None:
+            hint = _meant(context, message.partition("'")[2].partition("'")[0]) or hint
     wrapped = DvcLikeError(message[:1].lower() + message[1:], hint=hint)
     wrapped.exit_code = 2
     return console.fail(wrapped, kind="UsageError")
+
+
+def _meant(context: click.Context, word: str) -> str:
+    """Return which command may have been meant by a word that is none; empty where none is like it."""
+    import difflib
+
+    group = context.command
+    names = group.list_commands(context) if isinstance(group, click.Group) else []
+    near = [name] if (name := _OTHER_WORDS.get(word)) in names else difflib.get_close_matches(word, names, 2)
+    return f"Did you mean {' or '.join(f'`{context.command_path} {one}`' for one in near)}?" if near else ""
 
 
 def _from_system(error: OSError) -> DvcLikeError:

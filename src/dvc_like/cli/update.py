@@ -28,8 +28,8 @@ from .words import git_hint, human_size, plural
 @click.option("--rev", metavar="REV", help="Move to this branch, tag or commit of the source.")
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 @click.option("-f", "--force", is_flag=True, help="Give up unsaved data, and what was recorded here since the import.")
-@click.option("--to-remote", is_flag=True, help="What comes from a URL goes to a remote, not to this machine.")
-@click.option("-r", "--remote", metavar="NAME", help="The source's remote to use, or the one for --to-remote.")
+@click.option("--to-remote", is_flag=True, help="What comes from a URL goes to a remote, and no version stays here.")
+@click.option("-r", "--remote", metavar="NAME", help="The source repository's remote, or the one for --to-remote.")
 @click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Requests in flight at once.")
 @click.option("-R", "--recursive", is_flag=True, help="Accepted for DVC's users: folders are always searched.")
 @pass_console

@@ -1,8 +1,8 @@
 """`gc` on a remote: condemn first, delete after a grace period what is still condemned and still nobody needs.
 
 Owns what is needed there (by this clone, and by every other clone whose ref counts), and the two phases. A pack that
-holds little that is needed is written anew before it is condemned. Nothing is deleted on the word of this machine
-alone: not before the grace period, and not when a push has spared it meanwhile.
+holds little that is needed is written anew before it is condemned, and so are many small ones, as one. Nothing is
+deleted on the word of this machine alone: not before the grace period, and not when a push has spared it meanwhile.
 """
 
 from __future__ import annotations
@@ -29,12 +29,15 @@ from ._promises import Promises
 from ._refs import clone_id, clone_name, root_of
 from ._remote_trees import read_trees
 from ._repack import rewrite
+from ._send import PACK_FILES, PACK_SIZE
 from ._session import Session
 from ._store import Store
 from ._tracked import Target, Wanted
 
 _LEAST_AGE = 86_400  # seconds: a transfer that began since then may be somebody's who is still at it
 _FOREIGN = "files/md5/"  # DVC may use the same store, and publishes nothing of what it needs
+_SMALL = 4 << 20  # bytes; packs below are put together once there are so many of them:
+_MANY = 16
 _AT_ONCE = 500  # names deleted before it is looked again whether somebody spared them
 
 
@@ -49,7 +52,9 @@ class Doomed:
 
 @dataclass
 class CloudCollected:
-    """What is condemned now, what was deleted, how many packs were written anew, and whose refs counted.
+    """What is condemned now, what was deleted, and whose refs counted.
+
+    `repacked` packs were written anew with what is needed of them, `merged` small ones were put together.
 
     `others` names clones whose needs were respected, `expired` those that are too old to count. `foreign` objects, of
     `foreign_size` bytes, are named by MD5: they are left alone.
@@ -58,6 +63,7 @@ class CloudCollected:
     condemned: list[Doomed] = field(default_factory=list)
     deleted: list[Doomed] = field(default_factory=list)
     repacked: int = 0
+    merged: int = 0
     kept: int = 0
     foreign: int = 0
     foreign_size: int = 0
@@ -244,11 +250,20 @@ class CloudCollector:
                 self.done.foreign += 1
                 self.done.foreign_size += size
         kept, sparse = self._sort_packs(needed)
+        for group in self._small(kept):
+            live = set[bytes]().union(*(kept[pack] for pack in group))
+            if self._rewrite(group, live, names):
+                self.done.merged += len(group)
+                self.done.kept += len(live)
+                names += [PREFIX + pack for pack in group]
+                for pack in group:
+                    del kept[pack]
         for pack in sparse:
             live = {member.ident for member in packs.indexes[pack].find(needed)}
-            if live and not self._rewrite(pack, live):
+            if live and not self._rewrite([pack], live, names):
                 kept[pack] = live
             else:
+                self.done.repacked += bool(live)
                 names.append(PREFIX + pack)
         self.done.kept += sum(map(len, kept.values()))
         names += [PREFIX + pack for pack in {*packs.zips, *packs.listed} if not packs.is_there(pack)]
@@ -287,14 +302,27 @@ class CloudCollector:
             sparse += sorted(broken)
         return kept, sparse
 
-    def _rewrite(self, pack: str, live: set[bytes]) -> bool:
-        """Write a pack anew with what is needed of it; tell whether the old one may be condemned."""
-        self.done.repacked += 1
-        if self._dry_run:
-            return True
-        whole = rewrite(self._store, pack, lambda member: member.ident in live, lambda ident: None)
-        self.done.repacked -= not whole
-        return whole
+    def _small(self, kept: dict[str, set[bytes]]) -> list[list[str]]:
+        """Return groups of small packs, each to become one: every pack costs each new clone two requests."""
+        packs = self._store.packs
+        doomed = packs.condemned_names()
+        small = [pack for pack in sorted(kept) if packs.zips[pack].size < _SMALL and PREFIX + pack not in doomed]
+        groups: list[list[str]] = [[]]
+        size = members = 0
+        for pack in small if len(small) >= _MANY else ():
+            size, members = size + packs.zips[pack].size, members + len(packs.indexes[pack])
+            if groups[-1] and (size > PACK_SIZE or members > PACK_FILES):
+                groups.append([])
+                size, members = packs.zips[pack].size, len(packs.indexes[pack])
+            groups[-1].append(pack)
+        return [group for group in groups if len(group) > 1]
+
+    def _rewrite(self, some: list[str], live: set[bytes], going: list[str]) -> bool:
+        """Write packs anew, as one, with what is needed of them; tell whether the old ones may be condemned.
+
+        What lies in packs that are `going` as well is not safe there.
+        """
+        return self._dry_run or rewrite(self._store, some, lambda member: member.ident in live, going=going)
 
     # ---------------------------------------------------------------- for people
 

@@ -5,16 +5,20 @@ Owns taking it away, and what Git is to be told of it. What the pointer says is 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+from collections.abc import Iterable
 
 from .. import paths
-from ..errors import UsageError
+from ..errors import UnsafePath, UsageError
 from ..fsutil import Dir
+from ..git import ignores
 from ..meta.file import SUFFIX
 from ..paths import RelPath, join, show, typed
 from ..project import FOLDER
 from ..workspace import gitignore
+from ._journal import recorded
 from ._session import Session
 from ._tracked import Target, select, status_at
 
@@ -70,6 +74,38 @@ def withdraw(session: Session, path: RelPath) -> None:
         if session.project.git is not None:
             gitignore.remove(folder, [name], aside)
         folder.unlink(name + SUFFIX)
+
+
+def hide(session: Session, targets: Iterable[RelPath]) -> None:
+    """Give targets the line in `.gitignore` that they lack, where Git would add their data.
+
+    A meta file that was taken alone from another revision came without. What another pattern ignores needs none.
+    """
+    git = session.project.git
+    if git is None:
+        return
+    lacking: list[RelPath] = []
+    for holder, names in _by_folder(targets).items():
+        with contextlib.suppress(UnsafePath, FileNotFoundError), session.root.descend(holder) as folder:
+            lacking += [join(holder, name) for name in gitignore.lacking(folder, names)]
+    ignored = set(ignores(git, lacking)) if lacking else ()
+    bare = [path for path in lacking if path not in ignored and status_at(session.root, path) is not None]
+    if not bare:
+        return
+    with recorded(session, "checkout") as recorder, Dir.open_root(session.project.tmp) as aside:
+        recorder.keep(bare)
+        for holder, names in _by_folder(bare).items():
+            with session.root.descend(holder) as folder:
+                gitignore.add(folder, names, aside)
+    what = f"{show(bare[0])} a line" if len(bare) == 1 else f"{len(bare):,} targets their lines"
+    session.progress.note(f"gave {what} in .gitignore: Git would have added the data")
+
+
+def _by_folder(targets: Iterable[RelPath]) -> dict[RelPath, list[str]]:
+    found: dict[RelPath, list[str]] = {}
+    for path in targets:
+        found.setdefault(paths.parent(path), []).append(path.rpartition("/")[2])
+    return found
 
 
 def tell_git(session: Session, targets: list[RelPath]) -> tuple[RelPath, ...]:

@@ -20,6 +20,7 @@ from ..progress import Task
 from ..remote.pack import TREES, Builder, Deflater
 from ..remote.packs import zip_key
 from ..remote.seen import Seen
+from ..remote.source import Watched
 from ._closure import Need, TreeNeed
 from ._session import Session
 from ._store import Store
@@ -28,6 +29,8 @@ from ._tracked import Target
 from ._transfer import Outcome
 
 PACK_SIZE = 64 << 20
+PACK_FILES = 60_000
+_WATCHED = 4 << 20  # bytes; of a file of this size on it is told how much was sent
 _PACKS_AT_ONCE = 4  # each is held in memory while it is sent
 _ROUND = 1 << 30  # bytes between two flushes: what a kill can cost where only a flush makes objects count
 _ROUND_FILES = 10_000
@@ -128,8 +131,19 @@ class Sender:
         os.close(opened[0])
         if opened[1].st_size != need.size:
             raise _lying(need)
-        self._store.backend.put(need.key, self._cache.path(need.digest), label=need.path)
-        self._task.advance(files=1, size=need.size)
+        path = self._cache.path(need.digest)
+        if need.size < _WATCHED or not self._store.backend.capabilities.streams:
+            self._store.backend.put(need.key, path, label=need.path)
+            self._task.advance(files=1, size=need.size)
+            return
+        with contextlib.closing(Watched(path, lambda size: self._task.advance(size=size))) as source:
+            try:
+                self._store.backend.put(need.key, source, label=need.path)
+            except BaseException:
+                source.reached(0)
+                raise
+            source.reached(need.size)  # whatever the driver said
+            self._task.advance(files=1)
 
     def _put_batch(self, batch: _Batch) -> None:
         builder = Builder(self._deflater)
@@ -213,7 +227,7 @@ def _batches(needs: Iterable[Need]) -> Iterator[_Batch]:
     """Divide small files into packs."""
     batch, size = _Batch([]), 0
     for need in needs:
-        if batch.needs and (size + need.size > PACK_SIZE or len(batch.needs) >= 60_000):
+        if batch.needs and (size + need.size > PACK_SIZE or len(batch.needs) >= PACK_FILES):
             yield batch
             batch, size = _Batch([]), 0
         batch.needs.append(need)

@@ -130,13 +130,18 @@ class Version:
             below = list(self._below(path, wrong))
             files = () if dvc_only else self._git_files(path)
             found = list(self._outside(below, files, path, wrong, recursive=recursive))
-        if not found and path and not wrong and (holder is None or not holder.meta.is_folder):
+        empty = (holder is not None and holder.meta.is_folder) or self._is_folder_here(path)
+        if not found and path and not wrong and not empty:
             raise UsageError(f"{show(path)} is tracked neither by dvc-like nor by Git", hint="Check the spelling.")
         if failures is not None:
             failures += wrong
         elif wrong:
             raise gathered(wrong)
         return sorted(found)
+
+    def _is_folder_here(self, path: RelPath) -> bool:
+        """Tell whether it is a folder of the workspace, be it one that holds nothing tracked."""
+        return self.commit is None and os.path.isdir(os.path.join(self.project.root, path))
 
     def _all_targets(self) -> dict[RelPath, Target | None] | None:
         if self._targets is None and self.commit is not None:

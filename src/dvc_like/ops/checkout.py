@@ -24,6 +24,7 @@ from ._choose import choose
 from ._guard import Guard
 from ._journal import Recorder, recorded, snapshot, words
 from ._plan import Plan, make_plan, plan_absence
+from ._pointer import hide
 from ._session import Session, explained, open_session
 from ._tracked import Selection, Wanted
 
@@ -62,6 +63,8 @@ def checkout(
         orphans = not targets and not failures
         with recorded(session, words("checkout", targets)):
             done = checkout_in(session, wanted, failures, force=force, relink=relink, orphans=orphans)
+            if not failures:
+                hide(session, dict.fromkeys(one.target.path for one in wanted))
     if done.missing and not allow_missing:
         failures.append(missing_error(session, done.missing))
     if failures:

@@ -24,6 +24,7 @@ from ..project import FOLDER, Project
 from ..remote.registry import built_in, redact, scheme_of
 from ._machine import Disk, Packages, disk, packages, try_links
 from ._session import open_session
+from ._sources import UrlSource, source_of
 from ._tracked import walk
 from .remote_test import Step, Tested, try_remote
 
@@ -38,6 +39,13 @@ class Problem(NamedTuple):
 
     what: str
     mend: str
+
+
+class Import(NamedTuple):
+    """A target that was imported, and the URL or repository (with the path there) that `update` would ask."""
+
+    path: str
+    source: str
 
 
 class Level(NamedTuple):
@@ -59,6 +67,7 @@ class Diagnosis:
     levels: list[Level] = field(default_factory=list)
     root: str | None = None
     targets: int | None = None
+    imports: list[Import] = field(default_factory=list)
     workspace: Disk | None = None
     cache: Disk | None = None
     links: dict[str, bool] = field(default_factory=dict)
@@ -227,7 +236,17 @@ def _check_disks(project: Project, found: Diagnosis) -> None:
 def _check_targets(project: Project, found: Diagnosis) -> None:
     failures: list[DvcLikeError] = []
     with open_session(project) as session:
-        found.targets = sum(1 for _ in walk(session.root, failures=failures))
+        targets = list(walk(session.root, failures=failures))
+        found.targets = len(targets)
+        for target in targets:
+            try:
+                source = source_of(target.meta, target.meta_path)
+            except DvcLikeError as refused:
+                failures.append(refused)
+                continue
+            if source is not None:
+                place = source.url if isinstance(source, UrlSource) else f"{source.repo} {source.path}"
+                found.imports.append(Import(target.path, place))
     for error in failures:
         _wrong(found, error.message, error.hint or "`git checkout` an older version of it.")
 

@@ -21,7 +21,7 @@ from ..progress import SILENT, Progress
 from ..project import Project
 from ..remote.origin import changed
 from ._journal import recorded, words
-from ._plan import make_plan
+from ._plan import make_plan, plan_absence
 from ._pointer import refuse_place, tell_git
 from ._record import read_pointer
 from ._session import Session, open_session
@@ -32,6 +32,7 @@ from ._tracked import Target, Wanted, enclosing, status_at, walk
 from ._urls import Reading, bring, is_same, name_of, plain, public, reading
 from .checkout import checkout_in, missing_error
 from .import_ import as_meta, write_pointer
+from .status import compare
 
 
 class ImportedUrl(NamedTuple):
@@ -69,7 +70,7 @@ def import_url(
         path = _choose(session, url, out)
         old = _refuse(session, path, place, force=force)
         if old is not None and not force:
-            refuse_unsaved(session, old)
+            refuse_unsaved(session, old, leaves=to_remote)
         with reading(project, place, jobs=jobs, progress=progress) as found:
             if old is not None and not force and _is_here(session, old, found):
                 return ImportedUrl(old, "unchanged", 0, found.source())
@@ -160,16 +161,39 @@ def _refuse(session: Session, path: RelPath, place: str, *, force: bool) -> Targ
     return holder
 
 
-def refuse_unsaved(session: Session, target: Target) -> None:
-    """Raise `WouldOverwrite` for edits that were not added, before something is read for nothing."""
+def refuse_unsaved(session: Session, target: Target, *, leaves: bool = False) -> None:
+    """Raise `WouldOverwrite` for edits that were not added, before something is read for nothing.
+
+    Where the target `leaves` the workspace, also for what is as recorded and not in the cache.
+    """
+    wanted = Wanted(target, target.path)
     with contextlib.suppress(DataMissing), session.progress.task("comparing") as task:
-        plan = make_plan(session, [Wanted(target, target.path)], task, [], relink=False, strict=True)
-        if plan.in_the_way:
+        if leaves:
+            compare(session, wanted)  # makes the rows anew that the index has lost
+            plan = plan_absence(session, target.path, strict=True)
+        else:
+            plan = make_plan(session, [wanted], task, [], relink=False, strict=True)
+        if plan is not None and plan.in_the_way:
+            what, way_out = "would be replaced", "move them away"
+            if leaves:
+                what, way_out = "would be removed", "take away what a remote has with `dvc-like drop`"
             raise WouldOverwrite(
-                f"{len(plan.in_the_way)} unsaved file(s) of {show(target.path)} would be replaced; nothing was read",
-                hint="Save them with `dvc-like add`, move them away, or give them up with `--force`.",
+                f"{len(plan.in_the_way)} unsaved file(s) of {show(target.path)} {what}; nothing was read",
+                hint=f"Save them with `dvc-like add`, {way_out}, or give them up with `--force`.",
                 details=tuple(show(path) for path in plan.in_the_way),
             )
+
+
+def take_away(session: Session, old: Target, *, force: bool) -> None:
+    """Remove what the workspace has of a version that went on to a remote; what was never added stays.
+
+    Beside the new meta file it would look like an edit, and the next `add` would record the old bytes again.
+    """
+    compare(session, Wanted(old, old.path))
+    failures: list[DvcLikeError] = []
+    checkout_in(session, [], failures, force=force, gone=[old.path], strict=True)
+    if failures:
+        raise gathered(failures)
 
 
 def _is_here(session: Session, old: Target, found: Reading) -> bool:
@@ -194,7 +218,7 @@ def _describe(old: Target | None, entry: Entry, found: Reading, remote: str | No
 def place_target(session: Session, target: Target, old: Target | None, *, there: bool, force: bool) -> str:
     """Make the workspace and the pointers say what a target is; return its state.
 
-    Its objects are in the cache, unless it is not to be `there`: then the workspace is left alone.
+    Its objects are in the cache, unless it is not to be `there`: then what is there of the old one goes.
     """
     failures: list[DvcLikeError] = []
     with recorded(session, "import-url") as recorder:
@@ -211,6 +235,8 @@ def place_target(session: Session, target: Target, old: Target | None, *, there:
             done = checkout_in(session, [Wanted(target, target.path)], failures, force=force, strict=True)
             if done.missing:
                 failures.append(missing_error(session, done.missing))
+        elif old is not None:
+            take_away(session, old, force=force)
         if failures:
             raise gathered(failures)
         if not is_new:

@@ -10,6 +10,7 @@ from ..progress import SILENT, Progress
 from ..project import Project
 from ._choose import choose, unmatched
 from ._journal import recorded, words
+from ._pointer import hide
 from ._session import open_session
 from ._tracked import Selection
 from .checkout import CheckedOut, checkout_in
@@ -58,6 +59,8 @@ def pull(
                 done = CheckedOut(
                     done.created + second.created, done.replaced + second.replaced, done.removed, second.missing
                 )
+            if not wrong:
+                hide(session, dict.fromkeys(one.target.path for one in here))
     explained = {path for path, _ in fetched.failures}
     lost = [path for path in done.missing if show(path) not in explained]
     if lost and not fetched.failures:

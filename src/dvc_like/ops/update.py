@@ -30,7 +30,7 @@ from ._tracked import Target, Wanted, select
 from ._urls import is_same
 from .checkout import checkout_in, missing_error
 from .import_ import as_meta, write_pointer
-from .import_url import newest, refuse_unsaved
+from .import_url import newest, refuse_unsaved, take_away
 
 
 class Updated(NamedTuple):
@@ -79,8 +79,8 @@ def update(
 
     Raises `WouldOverwrite` for data that is not safe in the cache, or that was recorded here since, unless `force`.
     With `dry_run` nothing is changed. With `to_remote` what comes from a URL goes to a remote and not to this machine,
-    as by `import_url`. All targets are tried; what went wrong is added to `failures`; when that is None it is raised
-    at the end.
+    as by `import_url`, and what is here of its old version goes. All targets are tried; what went wrong is added to
+    `failures`; when that is None it is raised at the end.
     """
     wrong: list[DvcLikeError] = []
     done: list[Updated] = []
@@ -152,7 +152,7 @@ def _update(
         if recorder is None:
             return Updated(target, Target(target.path, with_source(target.meta, source)), old, source, "updated")
         if not force:
-            refuse_unsaved(session, target)
+            refuse_unsaved(session, target, leaves=asking.to_remote)
         data = ask(True)
     meta = _with_data(target.meta, data)
     new = Target(target.path, with_source(meta, source))
@@ -164,6 +164,8 @@ def _update(
     recorder.keep([target.path])
     if isinstance(source, UrlSource) and asking.to_remote:
         new = Target(new.path, new.meta._replace(remote=asking.remote or new.meta.remote))
+        if state == "updated":
+            take_away(session, target, force=force)
     elif state == "updated":
         new = Target(target.path, with_source(_with_data(target.meta, ask(True)), source))
         failures: list[DvcLikeError] = []
@@ -214,6 +216,11 @@ def _from_repo(session: Session, target: Target, old: RepoSource, asking: Asking
 def _from_url(session: Session, target: Target, old: UrlSource, asking: Asking) -> Iterator[Answer]:
     if asking.rev is not None:
         raise UsageError("it comes from a URL, which has no revisions", hint="Leave out --rev.")
+    if asking.remote is not None and not asking.to_remote:
+        raise UsageError(
+            "it comes from a URL: -r says where --to-remote sends to",
+            hint="Leave out -r and push it to that remote, or add --to-remote.",
+        )
     remote = remote_name(session.project, asking.remote, target.meta.remote) if asking.to_remote else None
     with newest(session, target, old, asking.jobs, remote) as (source, get):
         found: list[Meta] = []

@@ -65,7 +65,8 @@ class Backend(abc.ABC):
         """Store an object: the bytes themselves, or those of the local file at a path.
 
         Where the capabilities say `streams` they may also be those of a `Source`, of which any part can be read, and no
-        more than what is at hand should be kept. It may be read again, and is the caller's to close.
+        more than what is at hand should be kept. It may be read again, and is the caller's to close. Telling it by
+        `reached` and `moved` how far it is, where that is known, lets people see a big file move.
 
         Replaces an older object of that key at once: a reader sees the old bytes or the new, never a mixture.
         An object that failed half-way is not there. It may become visible, and must become durable, only with

@@ -23,7 +23,7 @@ from ..errors import ConfigError, RemoteDenied, RemoteError, RemoteNotFound, Rem
 from ..paths import show
 from .base import Backend, Capabilities, Info, Sink, check_key, check_prefix, is_key
 from .fsspec_errors import ABSENT, NO_RANGE, status_of, told, unfit
-from .source import Source
+from .source import Source, handed_over
 
 PIECE = 8 << 20  # bytes that are asked for, and held, at a time
 TEMPS = "tmp"  # no object's; in a folder remote it is where the marks of writers are, so our names are unlike theirs
@@ -229,7 +229,7 @@ class FsspecBackend(Backend):
 
     def _write(self, files: Any, temp: str, data: Source) -> None:
         with files.open(temp, "wb") as file:
-            for piece in data.pieces(0, data.size):
+            for piece in handed_over(data):
                 file.write(bytes(piece))
 
     def _name_if_free(self, files: Any, temp: str, path: str) -> None:

@@ -31,7 +31,7 @@ from ..paths import show
 from .fsspec import FsspecBackend, Kind, settings, split_url
 from .fsspec_errors import unfit
 from .options import number
-from .source import Source
+from .source import Source, handed_over
 
 KIND = Kind("folder over SFTP", concurrency=4, steady=True)  # a server of OpenSSH refuses some of more than 10 at once
 TIMEOUT = 60.0  # seconds
@@ -358,7 +358,7 @@ class SftpBackend(FsspecBackend):
             files.client.close()
 
     def _write(self, files: SshFiles, temp: str, data: Source) -> None:
-        files.write(temp, data.pieces(0, data.size))
+        files.write(temp, handed_over(data))
 
     def _name_if_free(self, files: SshFiles, temp: str, path: str) -> None:
         try:

@@ -15,7 +15,7 @@ import re
 import stat
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ..errors import (
     LockHeld,
@@ -156,7 +156,11 @@ class LocalBackend(Backend):
         top, pending = self._root, self._pending
         if top is None or pending is None:
             top, pending = self._begin()
-        if isinstance(source, bytes | Source):
+        if isinstance(source, Source) and source.fd >= 0:
+            source.reached(0)
+            os.lseek(source.fd, 0, os.SEEK_SET)
+            temp = self._write(top, pending, key, b"", source.fd, source.moved)
+        elif isinstance(source, bytes | Source):
             temp = self._write(top, pending, key, source, None)
         else:
             fd = open_source(source)
@@ -168,7 +172,15 @@ class LocalBackend(Backend):
         if pending.add(key, temp, once=once) >= BATCH_FILES:
             self.flush()
 
-    def _write(self, top: Dir, pending: Pending, key: str, data: bytes | Source, rest: int | None) -> str:
+    def _write(
+        self,
+        top: Dir,
+        pending: Pending,
+        key: str,
+        data: bytes | Source,
+        rest: int | None,
+        moved: Callable[[int], object] = bool,
+    ) -> str:
         """Write `data` and what is left to read of `rest`, a descriptor, into a temporary file; return its name."""
         temp = pending.temp_beside(key)
         folder = key.rpartition("/")[0]
@@ -186,7 +198,7 @@ class LocalBackend(Backend):
                         for piece in data.pieces(0, data.size) if isinstance(data, Source) else (data,):
                             write_all(out, piece)
                         if rest is not None:
-                            copy_bytes(rest, out)
+                            copy_bytes(rest, out, moved)
                 finally:
                     os.close(out)  # a share may tell only now that it is full
             except BaseException:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import stat
 import time
 from collections.abc import Generator, Iterable, Iterator
@@ -284,6 +285,13 @@ class _Told:
             raise RemoteNotFound(f"{self._name} is not there") from None
         if isinstance(error, PermissionError):
             raise RemoteDenied(f"{self._name}: access was refused") from None
+        if isinstance(error, socket.gaierror):
+            raise RemoteUnavailable(
+                f"{self._name}: the name of the server is not known", hint="Look at the address and the network."
+            ) from None
         if isinstance(error, OSError | EOFError):
-            raise RemoteUnavailable(f"{self._name}: the connection broke ({type(error).__name__})") from None
+            raise RemoteUnavailable(
+                f"{self._name}: the connection broke ({type(error).__name__})",
+                hint="Look at the address and the network.",
+            ) from None
         raise RemoteError(f"{self._name} cannot be read: {type(error).__name__}") from error

@@ -125,6 +125,7 @@ class S3Backend(Backend):
             at_once = min(AT_ONCE, self._options.jobs)
             settings = Settings(of_object, "CRC32" if newer else None, once, at_once, PART)
             return send_parts(self.ask, full, data, settings)
+        data.reached(0)
         small = data.size <= _IN_MEMORY
         body = b"".join(data.pieces(0, data.size)) if small else Window(data, 0, data.size)
         condition = {"IfNoneMatch": "*"} if once else {}

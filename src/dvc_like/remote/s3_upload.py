@@ -68,6 +68,7 @@ def send_parts(ask: Ask, key: str, source: Source, settings: Settings) -> None:
     upload, sent = _unfinished(ask, key, source, lengths)
     if not upload:
         upload, sent = str(ask("create_multipart_upload", Key=key, **sums, **settings.of_object)["UploadId"]), {}
+    source.reached(sum(lengths[number - 1] for number in sent))
     try:
         _send_missing(ask, key, upload, source, lengths, sent, settings)
         condition = {"IfNoneMatch": "*"} if settings.once else {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import DataMissing, DvcLikeError
@@ -63,16 +63,21 @@ class Source:
     """The bytes to be sent, of which any part can be read by any thread. `stamp` tells them from others, if it can."""
 
     stamp = ""
+    fd = -1  # of the local file, where it is one; at any place
 
     def __init__(self, given: str | bytes) -> None:
         """Open the file at a path, or take the bytes themselves."""
         self.failed: DvcLikeError | None = None  # an error of this machine, which boto3 would hide in its own
         self._bytes = memoryview(given) if isinstance(given, bytes) else None
         self._path = "" if isinstance(given, bytes) else given
-        self._fd = -1 if isinstance(given, bytes) else open_source(given)
+        self.fd = -1 if isinstance(given, bytes) else open_source(given)
         self._mutex = threading.Lock()
         try:
-            self.size = len(given) if isinstance(given, bytes) else os.fstat(self._fd).st_size
+            if isinstance(given, bytes):
+                self.size = len(given)
+            else:
+                status = os.fstat(self.fd)
+                self.size, self.stamp = status.st_size, f"{status.st_size} {status.st_mtime_ns}"
             self.read(0, 1)  # a folder can be opened, and not read
         except BaseException:
             self.close()
@@ -84,10 +89,10 @@ class Source:
             return self._bytes[start : start + length]
         try:
             if hasattr(os, "pread"):
-                return os.pread(self._fd, length, start)
+                return os.pread(self.fd, length, start)
             with self._mutex:
-                os.lseek(self._fd, start, os.SEEK_SET)
-                return os.read(self._fd, length)
+                os.lseek(self.fd, start, os.SEEK_SET)
+                return os.read(self.fd, length)
         except OSError as error:
             self.failed = unreadable(error, self._path)
             raise self.failed from error
@@ -102,11 +107,46 @@ class Source:
             yield piece
             start, length = start + len(piece), length - len(piece)
 
+    def reached(self, place: int) -> None:
+        """Hear from the driver that an attempt begins, at which so many bytes are there already."""
+
+    def moved(self, size: int) -> None:
+        """Hear from the driver that so many bytes more were handed over; a negative number is taken back."""
+
     def close(self) -> None:
         """Give the file back."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def handed_over(source: Source) -> Iterator[bytes | memoryview]:
+    """Yield all of a source in pieces, each of which counts as handed over when the next is asked for."""
+    source.reached(0)
+    for piece in source.pieces(0, source.size):
+        yield piece
+        source.moved(len(piece))
+
+
+class Watched(Source):
+    """A local file that tells how much of it was handed to the store, as far as the driver says that on the way."""
+
+    def __init__(self, path: str, hear: Callable[[int], None]) -> None:
+        """Open the file; `hear` gets how many bytes more (or fewer, when it begins again) are done."""
+        super().__init__(path)
+        self._hear = hear
+        self._done = 0
+        self._counting = threading.Lock()
+
+    def reached(self, place: int) -> None:
+        """Count from this place on."""
+        self.moved(place - self._done)
+
+    def moved(self, size: int) -> None:
+        """Count so many bytes more."""
+        with self._counting:
+            self._done += size
+        self._hear(size)
 
 
 class Window(io.RawIOBase):
@@ -133,7 +173,8 @@ class Window(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a place."""
-        self._at = max(0, offset + (0, self._at, self._length)[whence])
+        before, self._at = self._at, max(0, offset + (0, self._at, self._length)[whence])
+        self._source.moved(self._at - before)  # boto3 reads a body for its checksum, and again to send it
         return self._at
 
     def readinto(self, buffer: Any) -> int:
@@ -144,4 +185,5 @@ class Window(io.RawIOBase):
         piece = next(self._source.pieces(self._start + self._at, wanted))
         buffer[: len(piece)] = piece
         self._at += len(piece)
+        self._source.moved(len(piece))
         return len(piece)

@@ -23,6 +23,12 @@ def pattern(name: str) -> str:
     return "/" + escaped
 
 
+def lacking(folder: Dir, names: list[str]) -> list[str]:
+    """Return those names of this folder that have no line of their own."""
+    lines = set(_read(folder))
+    return [name for name in names if pattern(name) not in lines]
+
+
 def add(folder: Dir, names: list[str], aside: Dir | None = None) -> bool:
     """Make Git ignore `names` of this folder; return whether the file had to change. `aside` as for `Dir.write`."""
     lines = _read(folder)

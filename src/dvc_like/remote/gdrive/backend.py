@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -78,7 +77,7 @@ class DriveBackend(Backend):
         check_key(key)
         data = source if isinstance(source, Source) else Source(source)
         try:
-            self._put(key, data, _stamp(source), label, once)
+            self._put(key, data, data.stamp or _stamp(source), label, once)
         except Exception:
             if data.failed is not None:
                 raise data.failed from None
@@ -233,16 +232,10 @@ def _info(entry: Entry) -> Info:
 
 
 def _stamp(source: str | bytes | Source) -> str:
-    """Return what tells a source from another one under the same key."""
-    if isinstance(source, Source):
-        return source.stamp
-    if isinstance(source, bytes):
-        return f"{len(source)} {hashlib.md5(source, usedforsecurity=False).hexdigest()}"
-    try:
-        status = os.stat(source)
-    except OSError:
+    """Return what tells bytes from others under the same key."""
+    if not isinstance(source, bytes):
         return ""
-    return f"{status.st_size} {status.st_mtime_ns}"
+    return f"{len(source)} {hashlib.md5(source, usedforsecurity=False).hexdigest()}"
 
 
 def _signed_in(options: dict[str, str], root: str) -> Found:

@@ -184,6 +184,7 @@ class Uploader:
     def _chunk(self, job: Job, address: str, start: int, digest: _Digest) -> dict[str, Any] | int | None:
         """Send the next bytes; return the file when it is whole, else how much is there, None when all is lost."""
         digest.reach(start)
+        job.source.reached(start)
         end = min(start + CHUNK, job.source.size)
         place = f"bytes {start}-{end - 1}/{job.source.size}"
         return self._put(job, address, place, lambda: _Read(job.source, start, end - start, digest))
