@@ -124,6 +124,7 @@ def _cloud_as_json(done: CloudCollected) -> dict[str, object]:
         "condemned": [{"key": one.key, "size": one.size, "what": one.what} for one in done.condemned],
         "purged": [{"key": one.key, "size": one.size, "what": one.what} for one in done.deleted],
         "repacked": done.repacked,
+        "unfinished": done.unfinished,
         "others": done.others,
         "expired": done.expired,
     }
@@ -143,7 +144,9 @@ def _report_cloud(console: Console, done: CloudCollected, *, dry_run: bool) -> N
             console.say(f"on the remote {plural(len(doomed), 'object')}, {size}, {would}{verb}")
     if done.repacked:
         console.say(f"{plural(done.repacked, 'pack')} {would}written anew without what nobody needs")
-    if not done.condemned and not done.deleted:
+    if done.unfinished:
+        console.say(f"{plural(done.unfinished, 'unfinished upload')} on the remote ended")
+    if not done.condemned and not done.deleted and not done.unfinished:
         console.say("There is nothing to free on the remote.")
     if done.others:
         console.say(f"respected what {plural(len(done.others), 'other clone')} of this or other repositories need")

@@ -50,12 +50,14 @@ class Doomed:
 class CloudCollected:
     """What is condemned now, what was deleted, how many packs were written anew, and whose refs counted.
 
-    `others` names clones whose needs were respected, `expired` those that are too old to count.
+    `others` names clones whose needs were respected, `expired` those that are too old to count. `unfinished` is how
+    many uploads were ended to which nothing came any more.
     """
 
     condemned: list[Doomed] = field(default_factory=list)
     deleted: list[Doomed] = field(default_factory=list)
     repacked: int = 0
+    unfinished: int = 0
     kept: int = 0
     others: list[str] = field(default_factory=list)
     expired: list[str] = field(default_factory=list)
@@ -92,7 +94,7 @@ class CloudCollector:
         self._delete_old(needed, whole)
         if not self._dry_run:
             self._publish(ours)
-            store.backend.sweep(max(self._grace, _LEAST_AGE))
+            self.done.unfinished = store.backend.sweep(max(self._grace, _LEAST_AGE))
             store.backend.delete(store.packs.abandoned)
         self._condemn(needed, whole)
         if self._grace == 0 and not self._dry_run:
