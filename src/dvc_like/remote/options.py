@@ -48,6 +48,6 @@ def verify(text: str | None, root: str) -> bool | str | None:
     if not os.path.exists(path):
         raise ConfigError(
             f"verify = {show(text)[:200]}: there is no such file",
-            hint="Name the file with the certificate authority: dvc-like remote modify --local NAME verify /path/to/ca.pem",
+            hint="Name the authority's file: dvc-like remote modify --local NAME verify /path/to/ca.pem",
         )
     return path

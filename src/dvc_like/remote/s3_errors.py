@@ -129,7 +129,8 @@ def _classified(
     if found is None:
         text = _text(said.get("Message", ""))
         found = RemoteError(
-            f"{place}: {action} was refused: {code or status}{f' ({text})' if text else ''}", hint=_option_for(code, action)
+            f"{place}: {action} was refused: {code or status}{f' ({text})' if text else ''}",
+            hint=_option_for(code, action),
         )
     setattr(found, "code", code)  # noqa: B010 - see `code_of`
     return found
