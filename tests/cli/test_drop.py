@@ -106,10 +106,9 @@ def test_the_workspace_alone_and_the_cache_alone(pushed: Place, cli: InProcess, 
 def test_what_the_cache_lacks_is_named_also_when_its_stat_proves_nothing(
     pushed: Place, cli: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dvc_like.workspace.scan.is_racy", lambda status, now: True)
-    for name in ("data/a/1", "single"):
-        os.utime(pushed / name)
-    cli("add", "data", "single")
+    monkeypatch.setattr("dvc_like.ops._apply.is_young", lambda stamp, now: True)
+    cli("drop", "--workspace-only", "data", "single")
+    cli("checkout")
     cli("drop", "--cache-only", "data", "single")
     found = {one["path"]: one["not_cached"] for one in cli("status", "--json").json["targets"]}
     assert found == {"data": ["data/a/1", "data/a/2", "data/b/3"], "single": ["single"]}

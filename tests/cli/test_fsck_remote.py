@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -141,3 +142,31 @@ def test_what_was_never_fetched_is_checked_as_well(pushed: Place, store: Path, c
     with pytest.raises(CorruptData, match="2 missing or damaged") as caught:
         fsck_remote(other.project, "storage")
     assert len(caught.value.details) == 2
+
+
+def change_single(store: Path) -> str:
+    unlock(store / key_of("single")).write_bytes(b"elgnis")
+    return "single"
+
+
+@pytest.mark.parametrize("damage", [change_single, spoil_member, lose_single], ids=lambda damage: damage.__name__)
+def test_what_pull_and_fsck_tell_to_do_helps(
+    pushed: Place, store: Path, cli: Cli, clone: Callable[..., Place], damage: Callable[[Path], str]
+) -> None:
+    """Where bytes were changed and the size was not, only reading finds it; the advice has to say so."""
+    path = damage(store)
+    copy = clone()
+    done = cli("pull", cwd=copy.root, code=(7, 8, 9))
+    assert path in done.err
+    told = [done.err, cli("fsck", "--remote", "storage", "--read-data", code=7).err]
+    advice = [found for text in told for found in re.findall(r"`dvc-like (fsck [^`]*)`", text)]
+    assert len(advice) == 2
+    assert all("--read-data" in words for words in advice) or damage is lose_single
+    cli(*advice[0].split())
+    cli("pull", cwd=copy.root)
+    assert copy.data() == pushed.data()
+
+
+def test_a_check_that_read_nothing_says_so(pushed: Place, cli: Cli) -> None:
+    assert "--read-data" in cli("fsck", "--remote", "storage").out
+    assert "--read-data" not in cli("fsck", "--remote", "storage", "--read-data").out

@@ -158,3 +158,53 @@ def test_what_git_and_a_second_clone_need_works_through_a_bucket(
     cli("pull")
     assert (place / "big").read_text() == "x" * 100_000
     assert (place / "data/a").read_text() == "1"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "hint"),
+    [
+        ("storageclass", "NO_SUCH", "storageclass"),
+        ("sse", "aws:kms", "Look at sse"),
+        ("nosign", "true", "nosign"),
+        ("verify", "/no/such/file", "verify"),
+    ],
+)
+def test_an_option_that_does_not_fit_the_store_is_named(
+    bucket: Bucket, cli: Cli, option: str, value: str, hint: str
+) -> None:
+    cli("remote", "modify", "--local", "s", option, value)
+    told = [line for line in cli("remote", "test", code=6).err.splitlines() if line.startswith("hint:")]
+    assert told
+    assert hint in told[0]
+
+
+def test_half_a_pair_of_keys_says_which_half_is_missing(bucket: Bucket, cli: Cli) -> None:
+    cli("remote", "modify", "--local", "--unset", "s", "secretaccesskey")
+    assert "modify --local s secretaccesskey" in cli("remote", "test", code=6).err
+
+
+def test_an_address_of_http_that_is_one_of_https(bucket: Bucket, cli: Cli, swift_https: S3Server) -> None:
+    cli("remote", "modify", "--local", "s", "endpointurl", swift_https.endpoint.replace("https:", "http:"))
+    assert "https://" in cli("remote", "test", code=6).err
+
+
+def test_a_gc_ends_unfinished_uploads_and_says_so(
+    bucket: Bucket, place: Place, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dvc_like.remote.s3 import S3Backend
+
+    place.write({"x": "1"})
+    place.add("x")
+    place.save()
+    cli("push")
+    key = f"below/files/blake3/aa/{'1' * 62}"
+    bucket.client.create_multipart_upload(Bucket=bucket.name, Key=key)
+    collect = ("gc", "--workspace", "--cloud", "--force", "--grace", "0")
+    cli(*collect)
+    assert bucket.uploads() == [key], "somebody may still be at it"
+    sweep = S3Backend.sweep
+    monkeypatch.setattr(S3Backend, "sweep", lambda self, age: sweep(self, age - 2 * 86_400))  # two days later
+    cli(*collect, "--dry-run")
+    assert bucket.uploads() == [key]
+    assert "1 unfinished upload on the remote ended" in cli(*collect).out
+    assert bucket.uploads() == []

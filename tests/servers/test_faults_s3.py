@@ -84,7 +84,7 @@ class Lab:
         """Run a command while these rules are in force, and none afterwards."""
         self.proxy.reset(*rules)
         try:
-            return self._cli(verb, cwd=(place or self.place).root, code=code)
+            return self._cli(*verb.split(), cwd=(place or self.place).root, code=code)
         finally:
             self.proxy.script.replace(())
 
@@ -342,6 +342,24 @@ def test_a_store_that_never_gets_well_is_told(
         assert place is not None
         lab.check_clone(place, complete=False)
         assert not (place / "data").exists()
+
+
+LOOKING = ["status --cloud", "gc --workspace --cloud", "fsck --remote storage --read-data --repair"]
+
+
+@pytest.mark.parametrize("kinds", ["get", "list"])
+@pytest.mark.parametrize("fault", ["drop", "error", "slow_down", "cut_reply"])
+def test_what_looks_at_a_store_gets_over_a_fault_and_changes_nothing(
+    make_lab: Callable[..., Lab], fault: str, kinds: str
+) -> None:
+    lab = make_lab("few", retries=1)
+    lab.run("push")
+    for verb in LOOKING:
+        lab.run(verb, Rule(fault, kinds, times=1))
+        assert lab.proxy.faults[fault] == 1, verb
+        done = lab.run(verb, Rule(fault, kinds), code=UNREACHABLE)
+        assert "Traceback" not in done.err
+        lab.check_store(complete=True)
 
 
 # ------------------------------------------------------------------------------ killed

@@ -90,6 +90,12 @@ def test_a_wrong_clock_is_told_by_how_much(minutes: int, said: str) -> None:
     assert said in in_header.message
 
 
+def test_a_clock_that_was_set_meanwhile_is_not_told_to_be_a_minute_off() -> None:
+    there = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    found = translated(answer("RequestTimeTooSkewed", 403, ServerTime=there))
+    assert found.message.endswith("clock is wrong")
+
+
 @pytest.mark.parametrize(("text", "low", "high"), [("7", 7, 7), ("0", 0, 0), ("date", 50, 61)])
 def test_how_long_to_wait_is_passed_on(text: str, low: float, high: float) -> None:
     if text == "date":

@@ -38,8 +38,8 @@ def command(console: Console, read_data: float, repair: bool, remote: str | None
     """Check that every object in the cache is what its name says, and that all is there that was checked out here.
 
     What was never fetched is only counted. Damaged objects are set aside, never deleted. With --remote, check that all
-    that the workspace needs is there, in the right size; --repair sends it again from the cache. Exits with 0 when all
-    is sound or was repaired, else with 7.
+    that the workspace needs is there, in the right size, and with --read-data what its name says; --repair sends it
+    again from the cache. Exits with 0 when all is sound or was repaired, else with 7.
     """
     if remote is not None:
         _check_remote(console, remote, read_data, repair)
@@ -78,4 +78,5 @@ def _check_remote(console: Console, remote: str, read_data: float, repair: bool)
         },
     )
     repaired = f"; {done.repaired:,} repaired" if done.missing or done.packs else ""
-    console.say(f"Remote {show(remote)} is sound: {plural(done.files, 'file')} looked for{repaired}")
+    unread = "" if read_data else "; their bytes were not read (--read-data does)"
+    console.say(f"Remote {show(remote)} is sound: {plural(done.files, 'file')} looked for{repaired}{unread}")

@@ -133,6 +133,7 @@ def _cloud_as_json(done: CloudCollected) -> dict[str, object]:
         "merged": done.merged,
         "foreign": done.foreign,
         "foreign_size": done.foreign_size,
+        "unfinished": done.unfinished,
         "others": done.others,
         "expired": done.expired,
     }
@@ -154,7 +155,9 @@ def _report_cloud(console: Console, done: CloudCollected, *, dry_run: bool) -> N
         console.say(f"{plural(done.repacked, 'pack')} {would}written anew without what nobody needs")
     if done.merged:
         console.say(f"{plural(done.merged, 'small pack')} {would}put together: a new clone asks for fewer")
-    if not done.condemned and not done.deleted:
+    if done.unfinished:
+        console.say(f"{plural(done.unfinished, 'unfinished upload')} on the remote ended")
+    if not done.condemned and not done.deleted and not done.unfinished:
         console.say("There is nothing to free on the remote.")
     if done.others:
         console.say(f"respected what {plural(len(done.others), 'other clone')} of this or other repositories need")

@@ -57,13 +57,15 @@ class CloudCollected:
     `repacked` packs were written anew with what is needed of them, `merged` small ones were put together.
 
     `others` names clones whose needs were respected, `expired` those that are too old to count. `foreign` objects, of
-    `foreign_size` bytes, are named by MD5: they are left alone.
+    `foreign_size` bytes, are named by MD5: they are left alone. `unfinished` is how many uploads were ended to which
+    nothing came any more.
     """
 
     condemned: list[Doomed] = field(default_factory=list)
     deleted: list[Doomed] = field(default_factory=list)
     repacked: int = 0
     merged: int = 0
+    unfinished: int = 0
     kept: int = 0
     foreign: int = 0
     foreign_size: int = 0
@@ -102,7 +104,7 @@ class CloudCollector:
         self._delete_old(needed, whole)
         if not self._dry_run:
             self._publish(ours)
-            store.backend.sweep(max(self._grace, _LEAST_AGE))
+            self.done.unfinished = store.backend.sweep(max(self._grace, _LEAST_AGE))
             store.backend.delete(store.packs.abandoned)
         self._condemn(needed, whole)
         if self._grace == 0 and not self._dry_run:

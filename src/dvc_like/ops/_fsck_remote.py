@@ -64,7 +64,7 @@ def check_remote(session: Session, store: Store, wanted: list[Wanted], *, read: 
                 left_paths = _lacking(missing, survey.known)
                 done.repaired = len(done.missing) - len(left_paths)
     if left_paths or left_packs or unread:
-        raise _unsound(store, left_paths, left_packs, unread, repair=repair)
+        raise _unsound(store, left_paths, left_packs, unread, read=read, repair=repair)
     return done
 
 
@@ -80,14 +80,17 @@ def _lacking(missing: Missing, known: set[bytes]) -> list[str]:
     return sorted(lost)
 
 
-def _unsound(store: Store, paths: list[str], packs: list[str], unread: list[str], *, repair: bool) -> DvcLikeError:
+def _unsound(
+    store: Store, paths: list[str], packs: list[str], unread: list[str], *, read: float, repair: bool
+) -> DvcLikeError:
     details = [f"missing or damaged: {path}" for path in paths] + [f"damaged pack: {pack[:12]}" for pack in packs]
     details += [f"not checked: {what}" for what in unread]
+    reading = " --read-data" if read else ""  # without it, what only reading found would not be found again
     rest = f", {len(unread)} listings that cannot be read" if unread else ""
     return CorruptData(
         f"remote {store.name} is not sound: {len(paths)} missing or damaged, {len(packs)} damaged packs{rest}",
         hint="What is left is not in the cache here: repair from a clone that has it."
         if repair
-        else f"`dvc-like fsck --remote {store.name} --repair` sends again what the cache has.",
+        else f"`dvc-like fsck --remote {store.name}{reading} --repair` sends again what the cache has.",
         details=tuple(details),
     )

@@ -31,8 +31,6 @@ from ._store import Store, open_store, remote_name
 from ._tracked import Selection, Wanted
 from ._transfer import as_error
 
-_HEAL = "On a machine that has a sound copy, run `dvc-like push`."
-
 
 @dataclass
 class Fetched:
@@ -273,7 +271,11 @@ class Fetcher:
         """Return why an object could not be found: it is not there, or where it is cannot be told."""
         damaged = len(self._store.packs.damaged) if self._store is not None else 0
         if not damaged:
-            return DataMissing(f"not on remote {self._name}", hint=_HEAL)
+            return DataMissing(
+                f"not on remote {self._name}",
+                hint="On a machine that has it, run `dvc-like push`; "
+                f"if that finds nothing to send, `dvc-like fsck --remote {self._name} --repair`.",
+            )
         return CorruptData(
             f"not on remote {self._name}, or in a pack whose index is damaged there ({damaged} are)",
             hint=f"`dvc-like fsck --remote {self._name} --repair` makes damaged indexes again.",
@@ -286,7 +288,11 @@ class Fetcher:
         if isinstance(error, RemoteNotFound | DataMissing):
             error = self._nowhere()
         elif isinstance(error, CorruptData) and not error.hint:  # else it knows better what to do
-            error = CorruptData(f"{what} damaged on remote {self._name}; it was not used", hint=_HEAL)
+            # A push would compare no more than sizes with a bucket.
+            error = CorruptData(
+                f"{what} damaged on remote {self._name}; it was not used",
+                hint=f"On a machine that has a sound copy: `dvc-like fsck --remote {self._name} --read-data --repair`.",
+            )
         self._done.failures.append((show(path), error))
 
 

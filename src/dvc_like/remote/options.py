@@ -46,5 +46,8 @@ def verify(text: str | None, root: str) -> bool | str | None:
         return text.lower() in TRUE
     path = os.path.join(root, os.path.expanduser(text))
     if not os.path.exists(path):
-        raise ConfigError(f"verify = {show(text)[:200]}: there is no such file")
+        raise ConfigError(
+            f"verify = {show(text)[:200]}: there is no such file",
+            hint="Name the authority's file: dvc-like remote modify --local NAME verify /path/to/ca.pem",
+        )
     return path

@@ -215,6 +215,9 @@ class S3Backend(Backend):
         last = ""
         while True:
             answer = self.ask("list_objects_v2", Prefix=where, **page)
+            if not answer.keys() & {"Name", "Prefix", "KeyCount", "IsTruncated", "Contents"}:
+                # A reply cut before its body; boto3 takes it for an empty listing, and gc would for nobody's needs.
+                raise RemoteUnavailable(f"{self._name(prefix)}: the listing broke off")
             for one in answer.get("Contents", ()):
                 key = one["Key"][len(self._prefix) :]
                 if not one["Key"].startswith(where) or not is_key(key):

@@ -128,7 +128,10 @@ def _classified(
         found = RemoteUnavailable(f"{place}: the store cannot do it now ({code or status})")
     if found is None:
         text = _text(said.get("Message", ""))
-        found = RemoteError(f"{place}: {action} was refused: {code or status}{f' ({text})' if text else ''}")
+        found = RemoteError(
+            f"{place}: {action} was refused: {code or status}{f' ({text})' if text else ''}",
+            hint=_option_for(code, action),
+        )
     setattr(found, "code", code)  # noqa: B010 - see `code_of`
     return found
 
@@ -172,6 +175,15 @@ def _of_code(code: str, said: dict[str, Any], headers: dict[str, str], action: s
     return None
 
 
+def _option_for(code: str, action: str) -> str:
+    """Return which option of the remote to look at when a request is not what this store takes."""
+    if code == "InvalidStorageClass":
+        return "Look at storageclass: this store has no such class."
+    if action == "s3:PutObject":
+        return "Look at sse, ssekmskeyid, acl and storageclass: not every store knows them."
+    return "Look at the options of the remote: endpointurl, region, and nosign if it is set."
+
+
 def _forbidden(code: str, action: str, place: str) -> RemoteDenied:
     hint = f"Whoever manages the bucket has to allow {action}"
     if action in ("s3:GetObject", "s3:PutObject"):
@@ -191,7 +203,9 @@ def _skew(said: dict[str, Any], headers: dict[str, str]) -> str:
                 else parsedate_to_datetime(text)
             )
             seconds = (datetime.now(timezone.utc) - there).total_seconds()
-            minutes = max(1, round(abs(seconds) / 60))
+            minutes = round(abs(seconds) / 60)
+            if minutes < 2:  # no store minds so little: it was set meanwhile, or that is not the store's own time
+                return ""
             return f", {minutes} minutes {'ahead' if seconds > 0 else 'behind'}"
     return ""
 
@@ -257,7 +271,10 @@ def _unreachable(error: Exception, place: str) -> RemoteError | None:
             f"{place}: no answer in time", hint="Look at the network; remote.NAME.timeout says how long."
         )
     if isinstance(error, e.ConnectionError | e.HTTPClientError | e.IncompleteReadError):
-        return RemoteUnavailable(f"{place}: the connection broke ({type(error).__name__})")
+        return RemoteUnavailable(
+            f"{place}: the connection broke ({type(error).__name__})",
+            hint="Look at the network, and whether endpointurl begins with http:// or https:// as it should.",
+        )
     if isinstance(error, e.ChecksumError | getattr(e, "FlexibleChecksumError", e.ChecksumError)):
         return RemoteUnavailable(f"{place}: the bytes were damaged on the way")
     return None

@@ -49,7 +49,11 @@ def parse(url: str, options: dict[str, str], root: str) -> Options:
     given = {name: text for name, text in options.items() if text != ""}
     key_id, secret = given.get("accesskeyid"), given.get("secretaccesskey")
     if (key_id is None) != (secret is None):
-        raise ConfigError("accesskeyid and secretaccesskey are of use only together")
+        missing = "secretaccesskey" if secret is None else "accesskeyid"
+        raise ConfigError(
+            "accesskeyid and secretaccesskey are of use only together",
+            hint=f"Set the other one, too: dvc-like remote modify --local NAME {missing} VALUE",
+        )
     if "sessiontoken" in given and key_id is None:
         raise ConfigError("sessiontoken is of use only with the accesskeyid and secretaccesskey it belongs to")
     endpoint = given.get("endpointurl")
