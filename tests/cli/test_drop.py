@@ -103,7 +103,7 @@ def test_the_workspace_alone_and_the_cache_alone(pushed: Place, cli: InProcess, 
     cli("drop", "--cache-only", "--workspace-only", "data", code=2)
 
 
-def test_what_the_cache_lacks_is_named_also_when_its_stat_proves_nothing(
+def test_what_the_cache_lacks_is_named_in_order_whatever_was_recorded_a_moment_ago(
     pushed: Place, cli: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dvc_like.ops._apply.is_young", lambda stamp, now: True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import stat
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -135,8 +135,7 @@ def compare(session: Session, wanted: Wanted) -> TargetStatus:
             refuse_unknown(session, wanted, seen)
             make = _folder_changes if target.meta.is_folder else _file_changes
             changes = _explained(session, wanted, list(make(session, wanted, entry, seen)))
-            differing = {change.path for change in changes}
-            uncached = tuple(path for path in _unstored(session, seen, differing) if wanted.asks(path))
+            uncached = tuple(path for path in _unstored(session, seen) if wanted.asks(path))
         except DvcLikeError as error:
             return TargetStatus(target, (), False, error)
     return TargetStatus(target, changes, is_cached(session.cache, target), uncached=uncached)
@@ -205,23 +204,19 @@ def _all_cached(session: Session, path: RelPath, entry: Entry) -> bool:
     return True
 
 
-def _unstored(session: Session, seen: Folder, differing: Collection[RelPath]) -> Iterator[RelPath]:
+def _unstored(session: Session, seen: Folder) -> Iterator[RelPath]:
     """Yield the files here that the cache lacks, in folders whose files were not all seen in it."""
     row = seen.row
     if row is not None and not row.stored:
+        present = row.present()
+        files = (name for name in sorted(seen.same) if present[name].kind != LINK)
+        lost = [name for name in files if not session.cache.has(Digest(present[name].value))]
         single = row.values == (row.tree,)
-        lost = []
-        for name, one in row.present().items():
-            path = RelPath(seen.path) if single else join(seen.path, name)
-            # What was recorded a moment ago is not the same to a stat; it is when the bytes did not differ.
-            as_recorded = name in seen.same or (name in seen.changed and path not in differing)
-            if as_recorded and one.kind != LINK and not session.cache.has(Digest(one.value)):
-                lost.append(path)
-        yield from lost
+        yield from (RelPath(seen.path) if single else join(seen.path, name) for name in lost)
         if not lost and seen.clean:
             session.index.put(seen.path, replace(row, stored=True))
     for below in seen.folders.values():
-        yield from _unstored(session, below, differing)
+        yield from _unstored(session, below)
 
 
 def _file_changes(session: Session, wanted: Wanted, entry: Entry, seen: Folder) -> Iterator[_Finding]:
