@@ -55,7 +55,7 @@ def table(lines: Iterable[str]) -> str:
     for promise, test in sorted(counts, key=lambda row: (known.get(row[0], len(known)), row)):
         rows.append(f"| {promise if promise != last else ''} | `{test}` | {counts[promise, test]:,} |")
         last = promise
-    rows.append(f"| | all | {sum(counts.values()):,} |")
+    rows.append(f"| | all; what shows two promises counts for both | {sum(counts.values()):,} |")
     return "\n".join(rows) + "\n"
 
 

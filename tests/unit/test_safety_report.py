@@ -22,7 +22,7 @@ def test_cases_are_summed_by_promise_and_test(tmp_path: Path, monkeypatch: pytes
     assert safety.table(lines).splitlines()[2:] == [
         f"| {safety.DAMAGE} | `{me}` | 1,501 |",
         f"| a promise of its own | `{me}` | 3 |",
-        "| | all | 1,504 |",
+        "| | all; what shows two promises counts for both | 1,504 |",
     ]
 
 
