@@ -17,7 +17,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
-from ..durable import write_large
 from ..errors import (
     LockHeld,
     RemoteDenied,
@@ -28,7 +27,7 @@ from ..errors import (
     UnsafePath,
     UsageError,
 )
-from ..fsutil import CHUNK, CREATE, READ_USER, TEMP_PREFIX, Dir, clone, copy_bytes
+from ..fsutil import CHUNK, CREATE, READ_USER, TEMP_PREFIX, Dir, clone, copy_bytes, write_all
 from ..paths import show
 from .base import Backend, Capabilities, Info, Sink, check_key, check_prefix
 from .pending import MARKS, Pending
@@ -197,7 +196,7 @@ class LocalBackend(Backend):
                 try:
                     if rest is None or not clone(rest, out):
                         for piece in data.pieces(0, data.size) if isinstance(data, Source) else (data,):
-                            write_large(out, piece)
+                            write_all(out, piece)
                         if rest is not None:
                             copy_bytes(rest, out, moved)
                 finally:
