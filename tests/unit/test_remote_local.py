@@ -483,7 +483,7 @@ def test_errors_of_the_disk(
     backend.put("a/there", b"x")
     backend.flush()
     with monkeypatch.context() as patched:
-        patched.setattr(local, "write_all", fail)
+        patched.setattr(local, "write_large", fail)
         with pytest.raises(kind, match=os.strerror(code)) as raised:
             backend.put("a/b", b"x")
         assert type(raised.value) is kind

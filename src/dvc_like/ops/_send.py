@@ -19,6 +19,7 @@ from ..paths import show
 from ..progress import Task
 from ..remote.pack import TREES, Builder, Deflater
 from ..remote.packs import zip_key
+from ..remote.room import Room, Rooms
 from ..remote.seen import Seen
 from ..remote.source import Watched
 from ._closure import Need, TreeNeed
@@ -31,6 +32,7 @@ from ._transfer import Outcome
 PACK_SIZE = 64 << 20
 PACK_FILES = 60_000
 _WATCHED = 4 << 20  # bytes; of a file of this size on it is told how much was sent
+_ROOM = PACK_SIZE * 3 // 2  # bytes for a pack with its heads, and trees in the last
 _PACKS_AT_ONCE = 4  # each is held in memory while it is sent
 _ROUND = 1 << 30  # bytes between two flushes: what a kill can cost where only a flush makes objects count
 _ROUND_FILES = 10_000
@@ -62,6 +64,8 @@ class Sender:
         self._deflater = None if store.is_near else Deflater()
         # Where nothing is deflated, filling takes the interpreter all the time: two threads at it hinder each other.
         self._filling = threading.Lock() if store.is_near else contextlib.nullcontext()
+        # A folder has what it was given when `put` returns. Others may be slow, and hold many packs.
+        self._rooms = Rooms(_ROOM) if store.is_near and store.backend.capabilities.streams else None
         self.failures: list[tuple[str, DvcLikeError]] = []
         self.objects = 0
         self.size = 0
@@ -88,7 +92,11 @@ class Sender:
             done = self._store.transfer(some, self._put_batch, jobs=min(self._store.jobs, _PACKS_AT_ONCE), at_once=1)
             self._gather(done, lambda batch: batch.needs)
             self._arrived([], [batch for batch in some if batch.pack])
-        self._send_trees(missing.levels, last)
+        with self._room() as room:
+            self._send_trees(missing.levels, last, room)
+
+    def _room(self) -> contextlib.AbstractContextManager[Room | None]:
+        return contextlib.nullcontext() if self._rooms is None else self._rooms.lent()
 
     def _gather(self, outcome: Outcome, needs_of: Callable) -> set[str]:  # type: ignore[type-arg]
         """Take over what failed or was not tried; return the keys of those files."""
@@ -146,10 +154,11 @@ class Sender:
             self._task.advance(files=1)
 
     def _put_batch(self, batch: _Batch) -> None:
-        builder = Builder(self._deflater)
-        with self._filling:
-            self._fill(builder, batch)
-        self._put(builder, batch)
+        with self._room() as room:
+            builder = Builder(self._deflater, room)
+            with self._filling:
+                self._fill(builder, batch)
+            self._put(builder, batch)
 
     def _fill(self, builder: Builder, batch: _Batch) -> None:
         """Put files into a pack. One that the cache lost fails alone."""
@@ -172,9 +181,9 @@ class Sender:
 
     # ---------------------------------------------------------------- trees
 
-    def _send_trees(self, levels: list[list[TreeNeed]], last: _Batch) -> None:
+    def _send_trees(self, levels: list[list[TreeNeed]], last: _Batch, room: Room | None) -> None:
         """Put the trees, the deepest first, with the last files. What one pack cannot hold follows in the next."""
-        builder, batch = Builder(self._deflater), last
+        builder, batch = Builder(self._deflater, room), last
         self._fill(builder, batch)
         coming = {need.ident for need in batch.sent}
         for need in (need for level in reversed(levels) for need in level):
@@ -190,7 +199,7 @@ class Sender:
                 continue
             if len(builder) and (builder.size + len(data) > PACK_SIZE + PACK_SIZE // 4 or not builder.fits(len(data))):
                 self._close(builder, batch)
-                builder, batch, coming = Builder(self._deflater), _Batch([]), set()
+                builder, batch, coming = Builder(self._deflater, room), _Batch([]), set()
             builder.add(ident, f"{TREES}{need.path}.tree", data)
             batch.trees.append(need)
             coming.add(ident)

@@ -27,10 +27,11 @@ from ..errors import (
     UnsafePath,
     UsageError,
 )
-from ..fsutil import CHUNK, CREATE, READ_USER, TEMP_PREFIX, Dir, clone, copy_bytes, write_all
+from ..fsutil import CHUNK, CREATE, READ_USER, TEMP_PREFIX, Dir, clone, copy_bytes
 from ..paths import show
 from .base import Backend, Capabilities, Info, Sink, check_key, check_prefix
 from .pending import MARKS, Pending
+from .room import write_large
 from .source import SMALL, Source, first_bytes, open_source
 
 BATCH_FILES = 20_000  # flushed by itself after so many, so that memory and the loss by a crash stay bounded
@@ -161,7 +162,8 @@ class LocalBackend(Backend):
             os.lseek(source.fd, 0, os.SEEK_SET)
             temp = self._write(top, pending, key, b"", source.fd, source.moved)
         elif isinstance(source, bytes | Source):
-            temp = self._write(top, pending, key, source, None)
+            data = source if isinstance(source, bytes) else source.read(0, source.size)
+            temp = self._write(top, pending, key, data, None)
         else:
             fd = open_source(source)
             try:
@@ -177,7 +179,7 @@ class LocalBackend(Backend):
         top: Dir,
         pending: Pending,
         key: str,
-        data: bytes | Source,
+        data: bytes | memoryview,
         rest: int | None,
         moved: Callable[[int], object] = bool,
     ) -> str:
@@ -195,8 +197,7 @@ class LocalBackend(Backend):
             try:
                 try:
                     if rest is None or not clone(rest, out):
-                        for piece in data.pieces(0, data.size) if isinstance(data, Source) else (data,):
-                            write_all(out, piece)
+                        write_large(out, data)
                         if rest is not None:
                             copy_bytes(rest, out, moved)
                 finally:

@@ -18,6 +18,7 @@ import blake3
 
 from ..digest import IDENT_SIZE
 from ..errors import CorruptData
+from .room import Room
 
 fast_zlib: Any
 try:
@@ -55,10 +56,13 @@ class Member(NamedTuple):
 
 
 class Pack(NamedTuple):
-    """A finished pack: its id, the bytes of the ZIP and those of its index; and what a person may call it."""
+    """A finished pack: its id, the bytes of the ZIP and those of its index; and what a person may call it.
+
+    A view of the bytes shows them until the room that the pack was built in is used again.
+    """
 
     id: str
-    data: bytes
+    data: bytes | memoryview
     index_data: bytes
     label: str = ""
 
@@ -103,9 +107,12 @@ def _deflate(data: bytes) -> bytes:
 class Builder:
     """Puts one pack together in memory. The same members with the same names in the same order give the same bytes."""
 
-    def __init__(self, deflater: Deflater | None = None) -> None:
+    def __init__(self, deflater: Deflater | None = None, room: Room | None = None) -> None:
+        """Begin a pack, in a room if there is one: what lay there is gone."""
         self._deflater = deflater
-        self._zip = io.BytesIO()  # grows in place, and gives its bytes away without copying them
+        self._zip: io.BytesIO | Room = io.BytesIO() if room is None else room
+        if room is not None:
+            room.clear()
         self._central: list[bytes] = []
         self._records: list[bytes] = []
         self._names: set[str] = set()
@@ -134,8 +141,7 @@ class Builder:
             + extra
         )
         self._records.append(_RECORD.pack(ident, kind, self.size + len(head), len(stored), len(data)))
-        self._zip.write(head)
-        self._zip.write(stored)
+        self._zip.writelines((head, stored))
         self.size += len(head) + len(stored)
 
     def _unique(self, name: str, ident: bytes) -> str:
@@ -154,8 +160,7 @@ class Builder:
         central = b"".join(self._central)
         count = len(self._records)
         end = _END.pack(b"PK\5\6", 0, 0, count, count, len(central), self.size, 0)
-        self._zip.write(central)
-        self._zip.write(end)
+        self._zip.writelines((central, end))
         data = self._zip.getvalue()
         index = _encode_index(self._records, len(data))
         return Pack(blake3.blake3(index).hexdigest(), data, index, self._label())

@@ -21,6 +21,7 @@ from ..fsutil import Dir
 from .base import Backend, Info, check_key
 from .deleting import fenced, forget_copies, over_at
 from .pack import Index, Member, Pack
+from .source import Source
 
 PREFIX = "packs/"
 _PACK = re.compile(r"packs/([0-9a-f]{64})\.(zip|idx)")
@@ -178,7 +179,8 @@ class Packs:
         known = self.zips.get(pack.id)
         is_doomed = PREFIX + pack.id in self.condemned_names()
         if known is None or known.size != len(pack.data) or pack.id in self.broken or is_doomed:
-            self._backend.put(zip_key(pack.id), pack.data, label=pack.label)
+            data = pack.data if isinstance(pack.data, bytes) else Source(pack.data)
+            self._backend.put(zip_key(pack.id), data, label=pack.label)
         self._backend.put(index_key(pack.id), pack.index_data)
 
     def added(self, pack: str, index: bytes) -> None:

@@ -65,16 +65,16 @@ class Source:
     stamp = ""
     fd = -1  # of the local file, where it is one; at any place
 
-    def __init__(self, given: str | bytes) -> None:
+    def __init__(self, given: str | bytes | memoryview) -> None:
         """Open the file at a path, or take the bytes themselves."""
         self.failed: DvcLikeError | None = None  # an error of this machine, which boto3 would hide in its own
-        self._bytes = memoryview(given) if isinstance(given, bytes) else None
-        self._path = "" if isinstance(given, bytes) else given
-        self.fd = -1 if isinstance(given, bytes) else open_source(given)
+        self._bytes = None if isinstance(given, str) else memoryview(given)
+        self._path = given if isinstance(given, str) else ""
+        self.fd = open_source(given) if isinstance(given, str) else -1
         self._mutex = threading.Lock()
         try:
-            if isinstance(given, bytes):
-                self.size = len(given)
+            if self._bytes is not None:
+                self.size = len(self._bytes)
             else:
                 status = os.fstat(self.fd)
                 self.size, self.stamp = status.st_size, f"{status.st_size} {status.st_mtime_ns}"
