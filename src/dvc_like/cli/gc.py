@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ..ops._clone import KEPT_DAYS
-from ..ops._cloud import CloudCollected
+from ..ops._cloud import CloudCollected, Doomed
 from ..ops._tracked import Selection
 from ..ops.gc import Collected, gc, undo
 from ..paths import show
@@ -139,18 +139,26 @@ def _cloud_as_json(done: CloudCollected) -> dict[str, object]:
     }
 
 
-def _report_cloud(console: Console, done: CloudCollected, *, dry_run: bool) -> None:
-    would = "would be " if dry_run else ""
-    for verb, doomed in (("deleted", done.deleted), ("condemned", done.condemned)):
+def _report_doomed(console: Console, verb: str, doomed: list[Doomed], *, dry_run: bool) -> None:
+    """Say what one half of the work comes to: each object by name in a dry run or with -v, then the sum."""
+    if not doomed:
+        return
+    if dry_run or console.verbose:
         shown = doomed if console.verbose else doomed[:_MAX_SHOWN]
-        for one in shown if dry_run or console.verbose else ():
+        for one in shown:
             name = show(one.what) or f"(in no commit here) {one.key}"
             console.say(f"{human_size(one.size):>9}  {verb:<9}  {name}")
-        if len(shown) < len(doomed) and dry_run:
+        if len(shown) < len(doomed):
             console.say(f"... and {len(doomed) - len(shown):,} more (-v shows all)")
-        if doomed:
-            size = human_size(sum(one.size for one in doomed))
-            console.say(f"on the remote {plural(len(doomed), 'object')}, {size}, {would}{verb}")
+    size = human_size(sum(one.size for one in doomed))
+    would = "would be " if dry_run else ""
+    console.say(f"on the remote {plural(len(doomed), 'object')}, {size}, {would}{verb}")
+
+
+def _report_cloud(console: Console, done: CloudCollected, *, dry_run: bool) -> None:
+    would = "would be " if dry_run else ""
+    _report_doomed(console, "deleted", done.deleted, dry_run=dry_run)
+    _report_doomed(console, "condemned", done.condemned, dry_run=dry_run)
     if done.repacked:
         console.say(f"{plural(done.repacked, 'pack')} {would}written anew without what nobody needs")
     if done.merged:
