@@ -13,7 +13,6 @@ import stat
 import time
 from collections.abc import Generator, Iterable, Iterator
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from ..errors import DvcLikeError, RemoteDenied, RemoteError, RemoteNotFound, RemoteUnavailable, UsageError
 from ..fsutil import READ_USER, is_racy
@@ -26,16 +25,6 @@ from .registry import open_backend, redact, scheme_of
 PIECE = 1 << 20
 _DOUBTFUL = 5.0  # seconds: what was written so shortly ago may be written again and bear the same time
 _SSH = ("sftp", "ssh")
-
-
-def open_path(url: str, options: dict[str, str], root: str) -> LocalOrigin:
-    """Make the origin of a path, relative to the current folder, or of a ``file:`` URL."""
-    if scheme_of(url) != "file":
-        return LocalOrigin(os.path.abspath(url))
-    parts = urlsplit(url)
-    if parts.netloc not in ("", "localhost"):
-        raise UsageError(f"{show(url)} names another machine", hint="Write file:///PATH.")
-    return LocalOrigin(unquote(parts.path))
 
 
 class LocalOrigin(Origin):
