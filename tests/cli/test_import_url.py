@@ -329,6 +329,15 @@ def test_a_login_is_not_handed_on_to_another_host(place: Place, web: Web) -> Non
     assert all("authorization" in one.headers for one in web.asked)
 
 
+@pytest.mark.parametrize("host", ["elsewhere", "localhostile", "localhost:80"])
+def test_a_file_of_another_machine_is_none_of_this_project(place: Place, cli: InProcess, host: str) -> None:
+    place.write({f"{host}/x": "mine", "ile/x": "mine", ":80/x": "mine"})
+    done = cli("import-url", f"file://{host}/x", "y", code=2)
+    assert "names another machine" in done.err
+    assert "file:///PATH" in done.err
+    assert not (place / "y").exists()
+
+
 @pytest.mark.parametrize("where", ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://a:b@127.0.0.1/x"])
 def test_a_redirect_to_what_is_no_web_server(place: Place, web: Web, where: str) -> None:
     web.pages["/x"] = Page(b"", redirect=where)

@@ -145,7 +145,10 @@ def scheme_of(place: str) -> str:
 
 
 def check_place(place: str) -> None:
-    """Raise `UnsafePath` for what names a command or an option rather than a place; `UsageError` for nothing."""
+    """Raise `UnsafePath` for what names a command or an option rather than a place.
+
+    `UsageError` for nothing, and for a file of another machine.
+    """
     if not place.strip():
         raise UsageError("the place to import from is empty", hint="Give a URL, or the folder of a repository.")
     if re.match(r"[A-Za-z0-9+.-]*::", place) or re.search(f"[{CONTROL}]", place):
@@ -153,6 +156,8 @@ def check_place(place: str) -> None:
     host = re.sub(r"^[^@/]*@", "", place.partition("://")[2] or place)
     if place.startswith("-") or (scheme_of(place) and host.startswith("-")):
         raise UnsafePath(f"{show(bare(place))} would be taken for an option")
+    if scheme_of(place) == "file" and host.partition("/")[0] not in ("", "localhost"):
+        raise UsageError(f"{show(bare(place))} names another machine", hint="Write file:///PATH.")
 
 
 def is_local(place: str) -> bool:
