@@ -162,8 +162,7 @@ class LocalBackend(Backend):
             os.lseek(source.fd, 0, os.SEEK_SET)
             temp = self._write(top, pending, key, b"", source.fd, source.moved)
         elif isinstance(source, bytes | Source):
-            data = source if isinstance(source, bytes) else source.read(0, source.size)
-            temp = self._write(top, pending, key, data, None)
+            temp = self._write(top, pending, key, source, None)
         else:
             fd = open_source(source)
             try:
@@ -179,7 +178,7 @@ class LocalBackend(Backend):
         top: Dir,
         pending: Pending,
         key: str,
-        data: bytes | memoryview,
+        data: bytes | Source,
         rest: int | None,
         moved: Callable[[int], object] = bool,
     ) -> str:
@@ -197,7 +196,8 @@ class LocalBackend(Backend):
             try:
                 try:
                     if rest is None or not clone(rest, out):
-                        write_large(out, data)
+                        for piece in _pieces(data):
+                            write_large(out, piece)
                         if rest is not None:
                             copy_bytes(rest, out, moved)
                 finally:
@@ -376,6 +376,13 @@ def _check(key: str) -> None:
 
 def _is_private(key: str) -> bool:
     return TEMP_PREFIX in key or (key.startswith(MARKS) and key[len(MARKS) : len(MARKS) + 1] in ("", "/"))
+
+
+def _pieces(data: bytes | Source) -> Iterable[bytes | memoryview]:
+    """Return all of it: in one where it is in memory, so that what is large is written as such."""
+    if isinstance(data, bytes):
+        return (data,)
+    return (data.memory,) if data.memory is not None else data.pieces(0, data.size)
 
 
 def _first(pair: tuple[str, object]) -> str:

@@ -64,17 +64,18 @@ class Source:
 
     stamp = ""
     fd = -1  # of the local file, where it is one; at any place
+    memory: memoryview | None = None  # all of it, where it is in memory
 
     def __init__(self, given: str | bytes | memoryview) -> None:
         """Open the file at a path, or take the bytes themselves."""
         self.failed: DvcLikeError | None = None  # an error of this machine, which boto3 would hide in its own
-        self._bytes = None if isinstance(given, str) else memoryview(given)
+        self.memory = None if isinstance(given, str) else memoryview(given)
         self._path = given if isinstance(given, str) else ""
         self.fd = open_source(given) if isinstance(given, str) else -1
         self._mutex = threading.Lock()
         try:
-            if self._bytes is not None:
-                self.size = len(self._bytes)
+            if self.memory is not None:
+                self.size = len(self.memory)
             else:
                 status = os.fstat(self.fd)
                 self.size, self.stamp = status.st_size, f"{status.st_size} {status.st_mtime_ns}"
@@ -85,8 +86,8 @@ class Source:
 
     def read(self, start: int, length: int) -> bytes | memoryview:
         """Return some bytes at a place, at least one unless it is the end."""
-        if self._bytes is not None:
-            return self._bytes[start : start + length]
+        if self.memory is not None:
+            return self.memory[start : start + length]
         try:
             if hasattr(os, "pread"):
                 return os.pread(self.fd, length, start)
