@@ -98,9 +98,7 @@ def _push_to(session: Session, store: Store, wanted: list[Wanted], done: Pushed)
         survey = Survey(session, store, seen)
         with session.progress.task("pushing") as task:
             missing = survey.run(wanted)
-            if (
-                store.packs.condemned or store.packs.deleting
-            ):  # nearly never; the keys of many files are not made for nothing
+            if store.packs.condemned_names():  # nearly never: the keys of many files are not made for nothing
                 store.packs.spare(survey.relied, {need.key for need in missing.files})
             sender = Sender(session, store, seen, survey.known, task)
             sender.run(missing)
