@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.dvc_repository import DvcRepository, Files, fingerprints, md5
@@ -21,6 +22,7 @@ from tests.cli.stores import contents_of
 from tests.conftest import Node, tree_of
 
 import dvc_like
+import dvc_like.ops.migrate
 from dvc_like.errors import DvcLikeError, NoProject, UsageError
 from dvc_like.remote.local import LocalBackend
 
@@ -310,6 +312,28 @@ def test_links_into_the_cache_of_dvc_become_files_of_the_workspace(repository: D
     place = place_of(repository)
     assert place.changes() == {}
     assert {name: (repository.root / "data" / name).read_bytes() for name in FIRST} == FIRST
+
+
+def test_what_cannot_be_looked_at_is_told_and_the_next_run_completes_it(
+    repository: DvcRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, data = repository.root / "data/a.txt", FIRST["a.txt"]
+    path.unlink()
+    path.symlink_to(repository.cache / "files/md5" / md5(data)[:2] / md5(data)[2:])
+    real = os.lstat
+
+    def failing(name: str | Path, **options: Any) -> os.stat_result:
+        if str(name).endswith("data/a.txt"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(name))
+        return real(name, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "lstat", failing)
+        with pytest.raises(OSError, match=r"data/a\.txt"):
+            dvc_like.migrate()
+    dvc_like.migrate()
+    assert not path.is_symlink()
+    assert path.read_bytes() == data
 
 
 # ------------------------------------------------------------------------------ what .dvc files can say

@@ -107,7 +107,7 @@ class TakeOver:
         is_lfs = plan.found.source == _lfs.SOURCE
         for below, (digest, _) in plan.files.items():
             path = join(plan.found.path, below) if plan.meta.is_folder else plan.found.path
-            if not is_lfs and not os.path.islink(os.path.join(self._session.project.root, path)):
+            if not is_lfs and not _may_be_link(os.path.join(self._session.project.root, path)):
                 continue
             name = path.rpartition("/")[2]
             source = self._survey.shelves[plan.found.source].place(digest)
@@ -133,6 +133,14 @@ def _is_pointer(here: Dir, name: str, found: Found) -> bool:
     text = _lfs.pointer(found)
     status = here.lstat(name)
     return stat.S_ISREG(status.st_mode) and status.st_size == len(text) and here.read(name, len(text)) == text
+
+
+def _may_be_link(path: str) -> bool:
+    """Tell whether it is worth a closer look; unlike `os.path.islink`, raise when that cannot be told."""
+    try:
+        return stat.S_ISLNK(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _is_link(here: Dir, name: str, source: str) -> bool:

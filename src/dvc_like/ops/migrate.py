@@ -180,7 +180,7 @@ def _carry_out(root: str, git: Git | None, survey: Survey, progress: Progress) -
         taken = TakeOver(session, survey)
         taken.run()
         if git is not None:
-            config = [name for name in ("config", ".gitignore") if os.path.exists(os.path.join(project.folder, name))]
+            config = [name for name in ("config", ".gitignore") if is_there(os.path.join(project.folder, name))]
             _tell_git(session, git, survey, [*taken.written, *(f"{FOLDER}/{name}" for name in config)])
     return taken.copied
 
