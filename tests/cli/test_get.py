@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -44,6 +45,23 @@ def test_a_folder_comes_whole_and_leaves_nothing_else(origin: Origin, cli: InPro
     assert tree_of("data") == origin.data("data")
     assert os.listdir() == ["data"]
     assert os.access("data/a.txt", os.W_OK)
+
+
+def test_a_place_that_cannot_be_looked_at_is_not_said_to_be_missing(
+    origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkdir("sub")
+    folder, real = os.path.abspath("sub"), os.stat
+
+    def failing(path: str | Path, **options: object) -> os.stat_result:
+        if path == folder:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return real(path, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "stat", failing)
+    with pytest.raises(OSError, match="Input/output") as caught:
+        dvc_like.get("model.bin", "sub/model", repo=origin.url)
+    assert caught.value.filename == folder
 
 
 @pytest.mark.parametrize(

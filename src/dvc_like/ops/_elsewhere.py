@@ -76,7 +76,7 @@ def path_in(project: Project, place: str | os.PathLike[str], path: str, near: Pr
 
 
 def _here(folder: str, path: str, place: str, rev: str | None, *, workspace: bool) -> tuple[Project, str | None]:
-    if not _is_folder(folder):
+    if not is_folder(folder):
         raise UsageError(
             f"there is no folder {show(folder)}",
             hint="Check the spelling: a repository is named by a URL or by its folder.",
@@ -113,7 +113,7 @@ def _here(folder: str, path: str, place: str, rev: str | None, *, workspace: boo
         ) from None
 
 
-def _is_folder(path: str) -> bool:
+def is_folder(path: str) -> bool:
     """Tell whether there is a folder; raise `OSError` where nobody can tell."""
     try:
         return stat.S_ISDIR(os.stat(path).st_mode)

@@ -28,7 +28,7 @@ from ..progress import SILENT, Progress, Task
 from ..project import Project
 from ._bring import There, bring
 from ._clone import TIMEOUT
-from ._elsewhere import elsewhere, name_of, path_in
+from ._elsewhere import elsewhere, is_folder, name_of, path_in
 from ._session import Session, open_session
 from ._trees import Measure, load_entry
 
@@ -108,7 +108,7 @@ def _place_for(path: RelPath, out: str | os.PathLike[str] | None, *, force: bool
     if os.path.lexists(full) and not force:
         _forget(full)
         raise _taken(full)
-    if not os.path.isdir(os.path.dirname(full)):
+    if not is_folder(os.path.dirname(full)):
         raise UsageError(f"there is no folder {show(os.path.dirname(text))}", hint="Make it first.")
     return full
 
