@@ -348,6 +348,7 @@ FORKING = """
 import os, sys, threading
 from dvc_like.locks import lock
 held, done = threading.Event(), threading.Event()
+there, tell = os.pipe()  # a child says when it runs: only then has it let go
 
 def work():
     with lock(sys.argv[1], timeout=0, shared=True):
@@ -359,6 +360,7 @@ def fork_inside():
         if os.fork() == 0:
             other = os.open(os.devnull, os.O_RDONLY)
             assert other != fd, "its number is given away, and closed twice"
+            os.write(tell, b".")
             sys.stdin.read()
             os._exit(0)
 
@@ -366,9 +368,12 @@ thread = threading.Thread(target=work)
 thread.start()
 held.wait()
 if os.fork() == 0:
+    os.write(tell, b".")
     sys.stdin.read()
     os._exit(0)
 fork_inside()
+for _ in range(2):
+    os.read(there, 1)
 done.set()
 thread.join()
 print("free", flush=True)
