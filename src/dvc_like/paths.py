@@ -32,7 +32,9 @@ _SHORT_NAME = re.compile(r"(git|gi[0-9a-f]{4}|dvc-li|dv[0-9a-f]{4})~[0-9]")
 CONTROL = "\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _BAD_CHARACTER = re.compile(f"[{CONTROL}/\\\\]")
 # ASCII, no leading dot, no tilde: cannot be any spelling of a private name, so needs no closer look.
-_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=@,-]{0,254}")
+_PLAIN_TEXT = "[A-Za-z0-9_][A-Za-z0-9_.+=@,-]{0,254}"
+_PLAIN = re.compile(_PLAIN_TEXT)
+_ALL_PLAIN = re.compile(f"(?:{_PLAIN_TEXT}\n)*")
 
 
 class RelPath(str):
@@ -44,6 +46,13 @@ class RelPath(str):
 def is_doubtful(name: str) -> bool:
     """Tell whether `name` needs the close look of `check_name`; most names do not."""
     return _PLAIN.fullmatch(name) is None
+
+
+def doubtful(names: list[str]) -> list[str]:
+    """Return those names that are doubtful. Mostly none is, which one look at all of them tells."""
+    if _ALL_PLAIN.fullmatch("".join([f"{name}\n" for name in names])):
+        return []
+    return [name for name in names if is_doubtful(name)]
 
 
 def check_name(name: str) -> str:

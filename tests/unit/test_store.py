@@ -11,7 +11,7 @@ import pytest
 
 from dvc_like import digest as digests
 from dvc_like.cache import store, trash
-from dvc_like.cache.store import Cache, Object
+from dvc_like.cache.store import Cache, Object, read_files
 from dvc_like.cache.writer import Writer
 from dvc_like.digest import Digest, file_key, tree_key
 from dvc_like.errors import UnsafePath
@@ -63,6 +63,38 @@ def read(cache: Cache, digest: Digest) -> bytes | None:
 def aside(cache: Cache) -> list[bytes]:
     folder = Path(cache.root, "bad")
     return [path.read_bytes() for path in folder.iterdir()] if folder.exists() else []
+
+
+def test_many_files_are_read_as_one_is(cache: Cache) -> None:
+    contents = [b"%d" % number * number for number in range(5)]
+    kept, changed, touched, linked, unknown = [put(cache, data) for data in contents]
+    lost = Digest("blake3:" + "0" * 64)
+    Path(cache.path(changed)).chmod(0o644)
+    Path(cache.path(changed)).write_bytes(b"2")  # of the same size: only its time tells
+    os.utime(cache.path(touched), ns=(1, 1))
+    Path(cache.path(linked)).unlink()
+    Path(cache.path(linked)).symlink_to(Path(cache.root).parent / "source")
+    cache.trust.drop(unknown)
+    found = list(read_files(cache, [kept, lost, changed, kept, touched, linked, unknown]))
+    assert found == [contents[0], None, None, contents[0], contents[2], None, contents[4]]
+    assert b"2" in aside(cache)
+
+
+def test_a_file_that_grows_while_it_is_read_is_looked_at_again(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest, read = put(cache, CONTENT), os.read
+    path = Path(cache.path(digest))
+    path.chmod(0o644)
+    list(read_files(cache, [digest]))
+
+    def grow(fd: int, size: int) -> bytes:
+        monkeypatch.setattr(os, "read", read)
+        with path.open("ab") as file:
+            file.write(b"more")
+        return read(fd, size)
+
+    monkeypatch.setattr(os, "read", grow)
+    assert list(read_files(cache, [digest])) == [None]
+    assert aside(cache) == [CONTENT + b"more"]
 
 
 @pytest.mark.parametrize("algorithm", digests.HEX_LENGTH)

@@ -13,7 +13,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .. import digest as digests
@@ -308,6 +308,25 @@ class Cache:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def read_files(cache: Cache, digests: Iterable[Digest]) -> Iterator[bytes | None]:
+    """Yield of each file what `Cache.read_file` returns. For a push of very many: few steps for what is as recorded."""
+    recorded, is_linked, open_ = cache.trust.get, cache.is_linked, cache.top.open
+    for digest in digests:
+        key, record, data = file_key(digest), recorded(digest), None
+        if record is not None and not is_linked(key[: key.rindex("/")]):
+            try:
+                fd = open_(key, READ_USER)
+                try:
+                    status = os.fstat(fd)
+                    if signature(status) == record[0]:
+                        data = os.read(fd, status.st_size + 1)
+                finally:
+                    os.close(fd)
+            except OSError:
+                data = None
+        yield data if data is not None and len(data) == status.st_size else cache.read_file(digest)
 
 
 def _verify(fd: int, digest: Digest, seed: int) -> bytes | None:

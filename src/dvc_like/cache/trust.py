@@ -8,6 +8,7 @@ hashed again.
 from __future__ import annotations
 
 import sqlite3
+import struct
 import threading
 from collections.abc import Iterable
 
@@ -18,7 +19,6 @@ from ..fsutil import SIGNATURE
 from ..statefile import StateFile
 
 VERSION = 2
-_TAIL = SIGNATURE.size + FINGERPRINT_SIZE
 Record = tuple[bytes, bytes]  # signature, fingerprint
 _Shard = dict[str, Record | None]  # by digest; None: forgotten
 
@@ -37,11 +37,10 @@ class Trust:
 
     def get(self, digest: Digest) -> Record | None:
         """Return what was recorded of an object."""
-        name = _shard_of(digest)
-        shard = self._shards.get(name)
+        shard = self._shards.get(digest[: digest.index(":") + 3])  # `_shard_of`, for every file of a push
         if shard is None:
             with self._mutex:
-                shard = self._shard(name)
+                shard = self._shard(_shard_of(digest))
         return shard.get(digest)
 
     def set(self, digest: Digest, signature: bytes, fingerprint: bytes) -> None:
@@ -92,10 +91,11 @@ class Trust:
             shard = self._load(name)
             shard.update(changes)
             self._shards[name] = shard
-            start = name.index("/") + 1
+            start = name.index(":") + 1
             known = [(bytes.fromhex(digest[start:]), record) for digest, record in sorted(shard.items()) if record]
             blob = b"".join([key + record[0] + record[1] for key, record in known])
-            database.execute("INSERT OR REPLACE INTO shard VALUES (?,?,?)", (name, blob, xxhash.xxh3_64_digest(blob)))
+            values = (_row_of(name), blob, xxhash.xxh3_64_digest(blob))
+            database.execute("INSERT OR REPLACE INTO shard VALUES (?,?,?)", values)
 
     def close(self) -> None:
         """Save and give the file back."""
@@ -103,21 +103,20 @@ class Trust:
         self._file.close()
 
     def _load(self, name: str) -> _Shard:
-        found = self._file.read("SELECT records, sum FROM shard WHERE name = ?", name)
+        found = self._file.read("SELECT records, sum FROM shard WHERE name = ?", _row_of(name))
         blob, checksum = found[0] if found else (b"", None)
         if not isinstance(blob, bytes) or xxhash.xxh3_64_digest(blob) != checksum:
             return {}
-        algorithm = name.partition("/")[0]
-        width = HEX_LENGTH[algorithm] // 2
-        size, middle = width + _TAIL, width + SIGNATURE.size
-        return {
-            f"{algorithm}:{blob[at : at + width].hex()}": (
-                blob[at + width : at + middle],
-                blob[at + middle : at + size],
-            )
-            for at in range(0, len(blob), size)
-        }
+        algorithm = name.partition(":")[0]
+        line = struct.Struct(f"{HEX_LENGTH[algorithm] // 2}s{SIGNATURE.size}s{FINGERPRINT_SIZE}s")
+        if len(blob) % line.size:
+            return {}
+        return {f"{algorithm}:{key.hex()}": (known, mark) for key, known, mark in line.iter_unpack(blob)}
 
 
 def _shard_of(digest: Digest) -> str:
-    return digest[: digest.index(":") + 3].replace(":", "/")
+    return digest[: digest.index(":") + 3]
+
+
+def _row_of(shard: str) -> str:
+    return shard.replace(":", "/")

@@ -6,6 +6,7 @@ And lets Git's hooks go when they have nothing to do: they run at every switch a
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import sys
@@ -29,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
     from .shell import run
 
+    gc.set_threshold(100_000, 20, 20)  # what a command makes lives until it ends: looking for garbage finds none
     code = run(words)
     if code == 130 and arguments is None:
         _leave(code)

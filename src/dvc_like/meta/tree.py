@@ -12,7 +12,7 @@ from typing import NamedTuple
 from .. import digest as digests
 from ..digest import Digest
 from ..errors import BadTree, UnsafePath
-from ..paths import CONTROL, check_name, is_doubtful, show
+from ..paths import CONTROL, check_name, doubtful, show
 
 HEADER = b"dvc-like tree 1\n"
 MAX_SIZE = 1 << 30
@@ -75,14 +75,16 @@ def parse(data: bytes, label: str) -> list[Entry]:
         line = text[well_formed.end() if well_formed else 0 :].partition("\n")[0]
         raise BadTree(f"{label} has a malformed line: {show(line)[:120]!r}")
     entries = []
+    new = tuple.__new__  # what a named tuple's own constructor calls, in half the time
     for fields in [line.split("\t") for line in text.split("\n")[:-1]]:
-        if fields[0] == FOLDER:
-            entries.append(Entry(fields[4], FOLDER, int(fields[1]), fields[2], int(fields[3])))
+        kind, size, value = fields[0], int(fields[1]), fields[2]
+        if kind == FOLDER:
+            entries.append(new(Entry, (fields[4], FOLDER, size, value, int(fields[3]))))
         else:
-            entries.append(Entry(fields[3], fields[0], int(fields[1]), fields[2]))
-            if fields[0] == LINK:
-                _check_link(fields[2], int(fields[1]), label)
-    if any(entry.size > MAX_NUMBER or entry.files > MAX_NUMBER for entry in entries):
+            entries.append(new(Entry, (fields[3], kind, size, value, 1)))
+            if kind == LINK:
+                _check_link(value, size, label)
+    if any(entry[2] > MAX_NUMBER or entry[4] > MAX_NUMBER for entry in entries):
         raise BadTree(f"{label} holds a number past {MAX_NUMBER}")
     _check_names([entry[0] for entry in entries], label)
     return entries
@@ -92,7 +94,7 @@ def _check_names(names: list[str], label: str) -> None:
     if names != sorted(set(names)):
         raise BadTree(f"{label} is not sorted, or holds a name twice")
     try:
-        for name in filter(is_doubtful, names):
+        for name in doubtful(names):
             check_name(name)
     except UnsafePath as error:
         raise UnsafePath(f"{label} refused: {error.message}", hint=error.hint) from None

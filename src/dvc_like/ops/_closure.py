@@ -110,12 +110,13 @@ def close_over(wanted: Iterable[Wanted], load_level: Loader) -> Closure:
 def _all_below(need: TreeNeed, found: Closure) -> Iterator[TreeNeed]:
     """Take in all that a tree lists. Most trees are asked for whole, and a million files pass here."""
     files, prefix = found.files, f"{need.path}/" if need.path else ""
+    new = tuple.__new__  # what a named tuple's own constructor calls, in half the time
     for name, kind, size, value, count in need.entries or ():
         if kind == FOLDER:
             yield TreeNeed(Digest(value), RelPath(prefix + name), need.depth + 1, need.wanted, size, count)
         elif kind != LINK and value not in files:
             digest = Digest(value)
-            files[digest] = Need(digest, file_ident(digest), size, RelPath(prefix + name))
+            files[digest] = new(Need, (digest, file_ident(digest), size, RelPath(prefix + name), False))
 
 
 def _need(entry: Entry, path: RelPath, *, single: bool = False) -> Need:

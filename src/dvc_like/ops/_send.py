@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from ..cache.store import read_files
 from ..digest import file_ident, tree_ident
 from ..errors import CorruptData, DataMissing, DvcLikeError
 from ..paths import show
@@ -162,8 +163,8 @@ class Sender:
 
     def _fill(self, builder: Builder, batch: _Batch) -> None:
         """Put files into a pack. One that the cache lost fails alone."""
-        for need in batch.needs:
-            data = self._cache.read_file(need.digest)
+        found = read_files(self._cache, (need.digest for need in batch.needs))
+        for need, data in zip(batch.needs, found, strict=True):
             if data is None:
                 self.failures.append((show(need.path), _lost()))
             elif len(data) != need.size:

@@ -46,7 +46,7 @@ def ident_of(entry: Entry) -> bytes:
     """Return the ident of what an entry names, empty for a link."""
     if entry.kind == LINK:
         return b""
-    return tree_ident(Digest(entry.value)) if entry.kind == FOLDER else file_ident(Digest(entry.value))
+    return tree_ident(entry.digest) if entry.kind == FOLDER else file_ident(entry.digest)
 
 
 @dataclass
@@ -183,14 +183,15 @@ class Survey:
         there |= self._vouched & of_ident.keys()
         rest = [need for ident, need in of_ident.items() if ident not in there]
         asked = [need for need in rest if self._closely or travels_whole(need) or _may_be_whole(need)]
-        found = self._store.stat([need.key for need in asked])
-        for need in asked:
-            info = found.get(need.key)
+        keys = [need.key for need in asked]
+        found = self._store.stat(keys)
+        for key, need in zip(keys, asked, strict=True) if found else ():
+            info = found.get(key)
             if info is None:
                 continue
-            if self._is_good(need.key, need.digest, need.size, info):
+            if self._is_good(key, need.digest, need.size, info):
                 there.add(need.ident)
-                self.relied.add(need.key)
+                self.relied.add(key)
             else:
                 self.missing.damaged += 1
         self.known |= there

@@ -11,7 +11,8 @@ import io
 import struct
 import zlib
 from collections.abc import Collection, Iterator
-from itertools import pairwise, takewhile
+from itertools import pairwise
+from posixpath import commonprefix
 from typing import Any, NamedTuple
 
 import blake3
@@ -23,7 +24,7 @@ from .room import Room
 fast_zlib: Any
 try:
     from isal import isal_zlib as fast_zlib
-except ImportError:  # it comes with the extras: a local folder deflates nothing
+except ImportError:  # nobody built it for this machine
     fast_zlib = zlib
 
 MAX_SIZE = (1 << 32) - 1  # without ZIP64
@@ -38,9 +39,12 @@ _EXTRA = struct.Struct(f"<HH{IDENT_SIZE}s")
 _EXTRA_ID = 0x4C64
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
+_CENTRAL_REST = struct.Struct("<3H2I")  # behind what is as in the local head
 _END = struct.Struct("<4s4H2IH")
 _VERSION, _UTF8, _DATE = 20, 0x800, 0x21  # 1980-01-01: a pack says nothing of when it was made
 _MADE_ON_UNIX, _MODE = 3 << 8, 0o100644 << 16
+_EXTRA_BEGIN = struct.pack("<HH", _EXTRA_ID, IDENT_SIZE)
+_CENTRAL_BEGIN = struct.pack("<4sH", b"PK\1\2", _MADE_ON_UNIX | _VERSION)
 _METHODS = {RAW: 0, DEFLATE: 8}
 _MOST = 1100  # no byte of deflated data stands for more: 258 bytes by two bits, and some for the head
 
@@ -130,30 +134,27 @@ class Builder:
         if deflated is None and self._deflater is not None:
             deflated = self._deflater(name, data)
         kind, stored = (RAW, data) if deflated is None else (DEFLATE, deflated)
-        raw_name = self._unique(name, ident).encode()
-        extra = _EXTRA.pack(_EXTRA_ID, IDENT_SIZE, ident)
-        crc = fast_zlib.crc32(data)
-        common = (_UTF8, _METHODS[kind], 0, _DATE, crc, len(stored), len(data), len(raw_name), len(extra))
-        head = _LOCAL.pack(b"PK\3\4", _VERSION, *common) + raw_name + extra
-        self._central.append(
-            _CENTRAL.pack(b"PK\1\2", _MADE_ON_UNIX | _VERSION, _VERSION, *common, 0, 0, 0, _MODE, self.size)
-            + raw_name
-            + extra
-        )
-        self._records.append(_RECORD.pack(ident, kind, self.size + len(head), len(stored), len(data)))
-        self._zip.writelines((head, stored))
-        self.size += len(head) + len(stored)
-
-    def _unique(self, name: str, ident: bytes) -> str:
-        """Return a name that unpacking does not write over: another version of a path gets part of its hash."""
         if name in self._names:
-            folder, slash, base = name.rpartition("/")
-            stem, dot, suffix = base.partition(".") if base[:1] != "." else (base, "", "")
-            name = f"{folder}{slash}{stem}.{ident[1:5].hex()}{dot}{suffix}"
-            if name in self._names:
-                name = f"{folder}{slash}{stem}.{ident.hex()}{dot}{suffix}"
+            name = self._other_name(name, ident)
         self._names.add(name)
-        return name
+        raw_name = name.encode()
+        tail = raw_name + _EXTRA_BEGIN + ident
+        size = len(stored)
+        # From the version needed to the length of the extra field both heads of a member are the same.
+        lengths = size, len(data), len(raw_name), _EXTRA.size
+        head = _LOCAL.pack(b"PK\3\4", _VERSION, _UTF8, _METHODS[kind], 0, _DATE, fast_zlib.crc32(data), *lengths)
+        self._central.append(b"".join((_CENTRAL_BEGIN, head[4:], _CENTRAL_REST.pack(0, 0, 0, _MODE, self.size), tail)))
+        start = self.size + len(head) + len(tail)
+        self._records.append(_RECORD.pack(ident, kind, start, size, len(data)))
+        self._zip.writelines((head, tail, stored))
+        self.size = start + size
+
+    def _other_name(self, name: str, ident: bytes) -> str:
+        """Return a name that unpacking does not write over: another version of a path gets part of its hash."""
+        folder, slash, base = name.rpartition("/")
+        stem, dot, suffix = base.partition(".") if base[:1] != "." else (base, "", "")
+        other = f"{folder}{slash}{stem}.{ident[1:5].hex()}{dot}{suffix}"
+        return f"{folder}{slash}{stem}.{ident.hex()}{dot}{suffix}" if other in self._names else other
 
     def finish(self) -> Pack:
         """Return the pack."""
@@ -167,13 +168,10 @@ class Builder:
 
     def _label(self) -> str:
         """Return a path that tells what is in it: named like the folder that all of it lies in."""
-        folders = {
-            name[len(TREES) : -len(".tree")] if name.startswith(TREES) else name.rpartition("/")[0]
-            for name in self._names
-        }
-        levels = zip(*(folder.split("/") for folder in folders), strict=False)
-        common = [level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels)]
-        return "/".join([*common, f"{common[-1]}.zip"]) if any(common) else "small files.zip"
+        trees = {name for name in self._names if name.startswith(TREES)}
+        inside = [f"{name[len(TREES) : -len('.tree')]}/" for name in trees]
+        common = commonprefix([*(self._names - trees), *inside]).rpartition("/")[0]
+        return f"{common}/{common.rpartition('/')[2]}.zip" if common else "small files.zip"
 
 
 def _encode_index(records: list[bytes], zip_size: int) -> bytes:
