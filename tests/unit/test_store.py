@@ -11,7 +11,7 @@ import pytest
 
 from dvc_like import digest as digests
 from dvc_like.cache import store, trash
-from dvc_like.cache.store import Cache, Object, read_files
+from dvc_like.cache.store import Cache, Object, read_files, without_sound
 from dvc_like.cache.writer import Writer
 from dvc_like.digest import Digest, file_key, tree_key
 from dvc_like.errors import UnsafePath
@@ -78,6 +78,20 @@ def test_many_files_are_read_as_one_is(cache: Cache) -> None:
     found = list(read_files(cache, [kept, lost, changed, kept, touched, linked, unknown]))
     assert found == [contents[0], None, None, contents[0], contents[2], None, contents[4]]
     assert b"2" in aside(cache)
+
+
+def test_what_lacks_or_is_damaged_is_told_from_the_rest(cache: Cache) -> None:
+    kept, damaged, thrown_away = put(cache, b"kept"), put(cache, b"damaged"), put(cache, b"thrown away")
+    nowhere = Digest("blake3:" + "0" * 64)  # nor is its shard
+    Path(cache.path(damaged)).chmod(0o644)
+    Path(cache.path(damaged)).write_bytes(b"other")
+    asked = [nowhere, kept, damaged, thrown_away]
+    assert list(without_sound(cache, asked)) == [nowhere, damaged]
+    shard = Path(cache.path(thrown_away)).parent
+    assert cache.move(file_key(thrown_away), f"trash/{file_key(thrown_away)}")
+    shard.rmdir()
+    assert list(without_sound(reopen(cache), asked)) == [nowhere, damaged]
+    assert Path(cache.path(thrown_away)).read_bytes() == b"thrown away"
 
 
 def test_a_file_that_grows_while_it_is_read_is_looked_at_again(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,9 +68,8 @@ class Placer:
                 if here is not None and os.path.samestat(here, status):
                     return Placed(here, fingerprint)  # a rename between two links to one file does nothing
             target = temp_name() if replace else name
-            for kind in self._types:
-                if self._try(kind, folder, target, digest, fd, status, executable):
-                    break
+            ways = (self._try(kind, folder, target, digest, fd, status, executable) for kind in self._types)
+            placed = next(made for made in ways if made is not None)  # a copy at last
             try:
                 after = os.fstat(fd)
                 if not same_bytes(status, after):
@@ -78,13 +77,13 @@ class Placer:
                     return None
                 if replace:
                     (put or folder.rename)(target, name)
+                    after, placed = os.fstat(fd), folder.lstat(name)
             except BaseException:
                 with contextlib.suppress(OSError):  # the first error counts
                     folder.unlink(target)
                 raise
-            after = os.fstat(fd)
             self._renew(digest, status, after, fingerprint)
-            return Placed(folder.lstat(name), fingerprint)
+            return Placed(placed, fingerprint)
         except OSError as error:
             raise named(error, f"{folder.path}/{name}") from None
         finally:
@@ -97,32 +96,33 @@ class Placer:
 
     def _try(
         self, kind: str, folder: Dir, name: str, digest: Digest, fd: int, status: os.stat_result, executable: bool
-    ) -> bool:
+    ) -> os.stat_result | None:
+        """Put an object under a free name in one way; return what it looks like there, None where that cannot be."""
         if kind in ("hardlink", "symlink"):
-            if executable:
-                return False  # the bit would be set for everyone who links to the object
-            return self._link(kind, folder, name, digest)
+            if executable or not self._link(kind, folder, name, digest):
+                return None  # the bit would be set for everyone who links to the object
+            return folder.lstat(name)
         if kind == "reflink" and status.st_size < CLONE_FROM:
-            return False
+            return None
         out = folder.open(name, CREATE, 0o777 if executable else 0o666)
         try:
             if kind == "reflink":
                 if clone(fd, out):
-                    return True
+                    return os.fstat(out)
                 self._types = tuple(t for t in self._types if t != "reflink")
                 folder.unlink(name)
-                return False
+                return None
             if status.st_size <= SMALL:
                 if status.st_size:
                     write_all(out, os.read(fd, status.st_size))
             else:
                 copy_bytes(fd, out)
+            return os.fstat(out)
         except BaseException:
             folder.unlink(name)
             raise
         finally:
             os.close(out)
-        return True
 
     def _link(self, kind: str, folder: Dir, name: str, digest: Digest) -> bool:
         path = self._cache.path(digest)

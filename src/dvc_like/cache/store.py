@@ -310,6 +310,20 @@ class Cache:
         self.close()
 
 
+def without_sound(cache: Cache, digests: Iterable[Digest]) -> Iterator[Digest]:
+    """Yield those files that are not there, or not sound. A shard that nobody made yet is looked at once for all."""
+    has_trash = os.path.lexists(f"{cache.root}/trash")
+    known: dict[str, bool] = {}
+    for digest in digests:
+        key = file_key(digest)
+        shard = key[: key.rindex("/")]
+        is_there = known.get(shard)
+        if is_there is None:
+            is_there = known[shard] = has_trash or os.path.lexists(f"{cache.root}/{shard}")
+        if not is_there or not cache.is_sound(digest):
+            yield digest
+
+
 def read_files(cache: Cache, digests: Iterable[Digest]) -> Iterator[bytes | None]:
     """Yield of each file what `Cache.read_file` returns. For a push of very many: few steps for what is as recorded."""
     recorded, is_linked, open_ = cache.trust.get, cache.is_linked, cache.top.open

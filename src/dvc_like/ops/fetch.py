@@ -13,6 +13,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ..cache.store import without_sound
 from ..cache.writer import Writer
 from ..digest import Digest, tree_ident
 from ..errors import CorruptData, DataMissing, DvcLikeError, RemoteNotFound, gathered
@@ -206,7 +207,8 @@ class Fetcher:
     def bring(self, needs: Iterable[Need], into: Into, task: Task) -> None:
         """Bring the files that the cache lacks; what could not be had is in the result."""
         asked = [need for need in needs if self._may_get(need)]
-        missing = {need.ident: need for need in asked if not self._session.cache.is_sound(need.digest)}
+        lacking = set(without_sound(self._session.cache, (need.digest for need in asked)))
+        missing = {need.ident: need for need in asked if need.digest in lacking}
         self._done.present += len(asked) - len(missing)
         if not missing:
             return
