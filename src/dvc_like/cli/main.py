@@ -6,12 +6,14 @@ And lets Git's hooks go when they have nothing to do: they run at every switch a
 from __future__ import annotations
 
 import contextlib
-import gc
 import io
 import os
 import sys
+from collections.abc import Callable
 
 from .._version import VERSION
+
+INTERRUPTED, TERMINATED = 130, 143  # exit codes: 128 and the number of the signal
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,11 +32,29 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
     from .shell import run
 
-    gc.set_threshold(100_000, 20, 20)  # what a command makes lives until it ends: looking for garbage finds none
+    if arguments is not None:
+        return run(words)
+    is_terminated = _hear_terminate()
     code = run(words)
-    if code == 130 and arguments is None:
-        _leave(code)
+    if code == INTERRUPTED:
+        _leave(TERMINATED if is_terminated() else code)
     return code
+
+
+def _hear_terminate() -> Callable[[], bool]:
+    """Let the first SIGTERM be a Ctrl-C, which leaves all in order, and the second end at once; tell if one came."""
+    import signal
+
+    came = []
+
+    def hear(number: int, _: object) -> None:
+        came.append(number)
+        signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, hear)
+    return lambda: bool(came)
 
 
 def _told(words: list[str]) -> bytes:

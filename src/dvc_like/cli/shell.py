@@ -34,7 +34,8 @@ Examples:
 
 Every command takes --json, -q, -v and --cd, before or after its name. Exit codes: 0 done, 1 failed, 2 usage, 3 no
 project or bad configuration, 4 data missing, 5 would overwrite unsaved data, 6 remote denied or unreachable,
-7 corrupt or unsafe data, 8 locked, 9 part of the transfers failed, 10 differences, 130 interrupted, 141 closed pipe."""
+7 corrupt or unsafe data, 8 locked, 9 part of the transfers failed, 10 differences, 130 interrupted, 141 closed pipe,
+143 terminated."""
 
 
 _TOO_DEEP = UnsafePath("folders are nested too deeply here", hint="Remove what is more than 512 levels deep.")
@@ -71,7 +72,7 @@ def group() -> None:
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code; nothing escapes but what --debug lets through."""
     gc.freeze()
-    gc.set_threshold(100_000, 50, 50)  # millions of small tuples, hardly a cycle among them
+    gc.set_threshold(1_000_000, 50, 50)  # millions of small tuples, hardly a cycle among them
     console = Console()
     try:
         # Not `group.main`: it turns a closed pipe into exit 1 before it can be told from a failure.
