@@ -506,6 +506,6 @@ def test_no_attempt_to_delete_is_made_once_it_is_too_late(
 
     backend, _ = retrying(Busy(memory))
     with pytest.raises(RemoteError, match="longer than"):
-        deleting.fenced(backend).delete(["a"])
+        deleting.fenced(backend)[0].delete(["a"])
     assert asked == [("a",)]
     backend.get("a", io.BytesIO())  # the store itself is as it was

@@ -14,7 +14,7 @@ import time
 from collections.abc import Collection, Iterable
 from copy import copy
 
-from ..errors import RemoteError
+from ..errors import RemoteError, RemoteUnavailable
 from ..fsutil import Dir
 from .base import Backend
 from .wrap import Wrapper
@@ -25,10 +25,14 @@ FORGOTTEN = 86_400  # the same by the time in its name, which is another machine
 
 
 class Fenced(Wrapper):
-    """Deletes only for so many seconds. Stands inside what tries again, so that every attempt is asked."""
+    """Deletes only for so many seconds. Stands inside what tries again, so that every attempt is asked.
+
+    `in_doubt` tells that a request to delete has no answer: the store may be at it yet.
+    """
 
     def __init__(self, inner: Backend, seconds: float = LONGEST) -> None:
         super().__init__(inner)
+        self.in_doubt = False
         self._seconds = seconds
         self._since = time.time(), time.monotonic()
 
@@ -40,16 +44,25 @@ class Fenced(Wrapper):
                 f"gc stopped: what it was deleting took longer than {self._seconds / 60:g} minutes",
                 hint="Others may count on the rest by now. Run gc again.",
             )
-        self.inner.delete(keys)
+        self.in_doubt = not self.capabilities.cheap_stat  # a store that is near goes on with nothing
+        try:
+            self.inner.delete(keys)
+        except RemoteUnavailable:
+            raise
+        except RemoteError:
+            self.in_doubt = False
+            raise
+        self.in_doubt = False
 
 
-def fenced(backend: Backend) -> Backend:
-    """Return the same store, with its attempts, on which deleting has to be done soon from now on."""
+def fenced(backend: Backend) -> tuple[Backend, Fenced]:
+    """Return the same store, with its attempts, on which deleting has to be done soon from now on; and the fence."""
     if not isinstance(backend, Wrapper):
-        return Fenced(backend)
+        fence = Fenced(backend)
+        return fence, fence
     found = copy(backend)
-    found.inner = Fenced(backend.inner)
-    return found
+    found.inner = fence = Fenced(backend.inner)
+    return found, fence
 
 
 def over_at(folder: str, name: str, written: float) -> float:

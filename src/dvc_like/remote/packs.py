@@ -258,9 +258,10 @@ class Packs:
         """Say that names are about to be deleted, for as long as the block runs; give what deletes them.
 
         Whoever deletes says so first and then looks whether the lists are still there; whoever needs something takes
-        it off the lists first and then looks whether somebody said so. One of the two sees the other.
+        it off the lists first and then looks whether somebody said so. One of the two sees the other. What was said is
+        taken back at the end, unless the store may still be deleting something.
         """
-        backend = fenced(self._backend)  # its time begins before anybody can see what is announced
+        backend, fence = fenced(self._backend)  # its time begins before anybody can see what is announced
         made = self._put_list("deleting", frozenset(names))
         self._backend.flush()
         # Where a store answers at once, each is a call of its own: between two of them it may be too late.
@@ -275,7 +276,8 @@ class Packs:
         try:
             yield delete
         finally:
-            self._backend.delete([made.key])
+            if not fence.in_doubt:
+                self._backend.delete([made.key])
 
     def drop_lists(self, lists: Iterable[Condemned]) -> None:
         """Remove lists."""
