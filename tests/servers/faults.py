@@ -7,6 +7,7 @@ Faults, each of which a `Rule` names:
     error            answered 500; the server never hears of it
     lost             the server does it all; the client is told 500
     slow_down        answered 503 SlowDown, with Retry-After when `seconds` are given
+    deny             answered 403 AccessDenied; the server never hears of it
     cut_request      `at` bytes of the body reach the server, then both connections are closed
     flip_request     the byte at `at` of the body is changed on its way to the server
     cut_reply        `at` bytes of the body reach the client, then its connection is closed
@@ -28,7 +29,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 FAULTS = (
-    *("drop", "swallow", "error", "lost", "slow_down", "cut_request", "flip_request"),
+    *("drop", "swallow", "error", "lost", "slow_down", "deny", "cut_request", "flip_request"),
     *("cut_reply", "shorten_reply", "flip_reply", "stall", "stall_reply", "delay"),
 )
 

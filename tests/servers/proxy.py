@@ -242,7 +242,7 @@ class _Connection:
             return False
         if fault == "stall":
             raise _Stalled
-        if fault in ("error", "slow_down"):
+        if fault in ("error", "slow_down", "deny"):
             waits = "100-continue" in head.get("expect")  # then the client has not sent the body, and will not
             for _ in () if waits else self._client.body(head):
                 pass
@@ -355,6 +355,7 @@ class _Connection:
         status, code, text = {
             "error": (500, "InternalError", "Internal Server Error"),
             "slow_down": (503, "SlowDown", "Slow Down"),
+            "deny": (403, "AccessDenied", "Access Denied"),
             "unreachable": (502, "BadGateway", "Bad Gateway"),
         }[what]
         body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{text}</Message></Error>".encode()

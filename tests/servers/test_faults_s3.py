@@ -362,6 +362,66 @@ def test_what_looks_at_a_store_gets_over_a_fault_and_changes_nothing(
         lab.check_store(complete=True)
 
 
+# ------------------------------------------------------------------------------ not allowed
+
+WRITES, DELETES = ("put", "create"), ("delete", "delete_many")
+COLLECT = "gc --workspace --cloud --force --grace 0"
+
+
+@pytest.mark.parametrize(
+    ("verb", "kinds", "permission"),
+    [
+        ("push", ("list",), "s3:ListBucket"),
+        ("push", ("get",), "s3:GetObject"),
+        ("push", WRITES, "s3:PutObject"),
+        ("pull", ("list",), "s3:ListBucket"),
+        ("pull", ("get",), "s3:GetObject"),
+        ("status --cloud", ("list",), "s3:ListBucket"),
+        ("fsck --remote storage --read-data", ("get",), "s3:GetObject"),
+        (COLLECT, ("list",), "s3:ListBucket"),
+        (COLLECT, WRITES, "s3:PutObject"),
+        (COLLECT, DELETES, "s3:DeleteObject"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_may_not_be_done_is_named_and_nothing_is_half_done(
+    make_lab: Callable[..., Lab], tmp_path: Path, verb: str, kinds: tuple[str, ...], permission: str
+) -> None:
+    lab = make_lab("few")
+    lab.run("push")
+    for number in range(3):
+        lab.place.write({f"data/{number}": f"another {number}"})
+    lab.place.add("data")
+    lab.place.save()
+    where = lab.place
+    if verb != "push":
+        lab.run("push")
+    if verb == "pull":
+        where = clone_of(lab.place, tmp_path / "copy")
+        use_bucket(where, lab.bucket, lab.proxy.url)
+    done = lab.run(verb, Rule("deny", kinds), place=where, code=UNREACHABLE)
+    assert f"{permission} is not allowed" in done.err
+    assert f"Whoever manages the bucket has to allow {permission}" in done.err
+    assert "Traceback" not in done.err
+    assert 1 <= lab.proxy.faults["deny"] <= 2, "it was asked again"  # of two keys, perhaps
+    if verb == "pull":
+        lab.check_clone(where, complete=False)
+    else:
+        lab.check_store(complete=False)
+    lab.run(verb, place=where)
+    assert lab.run("pull", place=where).code == 0
+    lab.check_store(complete=verb in ("push", COLLECT))
+
+
+def test_a_push_that_may_delete_nothing_sends_all_the_same(make_lab: Callable[..., Lab]) -> None:
+    """In a bucket that keeps everything for good; only what is on a list of the condemned cannot be taken off it."""
+    lab = make_lab("few")
+    done = lab.run("push", Rule("deny", DELETES))
+    assert "sent" in done.out
+    assert lab.proxy.faults["deny"] == 0
+    lab.check_store(complete=True)
+
+
 # ------------------------------------------------------------------------------ killed
 
 

@@ -297,6 +297,15 @@ def test_error_and_slow_down_never_reach_the_server(proxy: Proxy, upstream: Upst
     assert _expecting(proxy, CONTENT)[0].startswith(b"HTTP/1.1 503")
 
 
+def test_deny_never_reaches_the_server(proxy: Proxy, upstream: Upstream, call: Client) -> None:
+    proxy.reset(Rule("deny", "put", times=1))
+    status, body = call("PUT", "/b/k", CONTENT)
+    assert status == 403
+    assert b"<Code>AccessDenied</Code>" in body
+    assert upstream.seen == []
+    assert call("PUT", "/b/k", CONTENT)[0] == 200
+
+
 def test_cut_request_leaves_the_server_with_a_part(proxy: Proxy, upstream: Upstream, call: Client) -> None:
     proxy.reset(Rule("cut_request", at=AT))
     with pytest.raises(BROKEN):
