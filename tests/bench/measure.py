@@ -5,6 +5,7 @@ Owns the clock. Knows nothing about tools or data sets.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -178,10 +179,18 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
+def _past_cache(work: Path) -> str:
+    """Tell whether a loop device writes to its file as a disk does, or into the page cache once more."""
+    with contextlib.suppress(OSError):
+        if Path(f"/sys/block/{device(work)}/loop/dio").read_text(encoding="ascii").strip() == "1":
+            return " with direct I/O"
+    return ""
+
+
 def machine(work: Path) -> dict[str, str]:
     """What a reader must know about the machine; nothing that identifies it."""
     kind = file_system(work)
-    kind += " on a loop device" if device(work).startswith("loop") else ""
+    kind += f" on a loop device{_past_cache(work)}" if device(work).startswith("loop") else ""
     kind += ", copies share blocks" if can_clone(work) else ""
     kind += "" if keeps_journal(work) else " without a journal (unfit for benchmarks)"
     return {
