@@ -12,10 +12,12 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from ..cache.store import read_files
 from ..digest import file_ident, tree_ident
 from ..errors import CorruptData, DataMissing, DvcLikeError
+from ..meta.tree import FOLDER
 from ..paths import show
 from ..progress import Task
 from ..remote.pack import TREES, Builder, Deflater
@@ -61,6 +63,7 @@ class Sender:
         self._store = store
         self._seen = seen
         self._known = known
+        self._sent: set[str] = set()  # digests of files among them, which trees list by their digests
         self._task = task
         self._deflater = None if store.is_near else Deflater()
         # Where nothing is deflated, filling takes the interpreter all the time: two threads at it hinder each other.
@@ -79,12 +82,14 @@ class Sender:
 
     def run(self, missing: Missing) -> None:
         """Send what is missing."""
-        self._task.expect(files=len(missing.files), size=sum(need.size for need in missing.files))
-        small = [need for need in missing.files if not travels_whole(need)]
-        small.sort(key=lambda need: need.path)  # what lies together in the workspace lies together in a pack
+        self._task.expect(files=len(missing.files), size=sum([need.size for need in missing.files]))
+        small: list[Need] = []
+        large: list[Need] = []
+        for need in missing.files:
+            (large if travels_whole(need) else small).append(need)
+        small.sort(key=attrgetter("path"))  # what lies together in the workspace lies together in a pack
         batches = list(_batches(small))
         last = batches.pop() if batches else _Batch([])
-        large = [need for need in missing.files if travels_whole(need)]
         for files in _rounds(large, lambda need: need.size):
             outcome = self._store.transfer(files, self._put_whole, at_once=32 if self._store.is_near else 1)
             kept = self._gather(outcome, lambda need: [need])
@@ -119,9 +124,10 @@ class Sender:
             files = files + batch.sent
             self._known.update(tree_ident(need.digest) for need in batch.trees)
             self.objects += len(batch.trees)
-        self._known.update(need.ident for need in files)
+        self._known.update([need.ident for need in files])
+        self._sent.update([need.digest for need in files])
         self.objects += len(files)
-        self.size += sum(need.size for need in files)
+        self.size += sum([need.size for need in files])
         if keys and self._store.is_near:
             self._seen.record(self._store.backend.stat(keys).items())
 
@@ -187,12 +193,13 @@ class Sender:
         builder, batch = Builder(self._deflater, room), last
         self._fill(builder, batch)
         coming = {need.ident for need in batch.sent}
+        files = self._sent | {need.digest for need in batch.sent}
         for need in (need for level in reversed(levels) for need in level):
             ident = tree_ident(need.digest)
             if need.entries is None or ident in self._known or ident in coming:
                 continue
-            listed = map(ident_of, need.entries)
-            if not all(below in self._known or below in coming for below in listed):
+            others = [entry for entry in need.entries if entry.kind == FOLDER or entry.value not in files]
+            if not all(below in self._known or below in coming for below in map(ident_of, others)):
                 continue
             data = self._cache.read_tree(need.digest)
             if data is None:
@@ -200,7 +207,7 @@ class Sender:
                 continue
             if len(builder) and (builder.size + len(data) > PACK_SIZE + PACK_SIZE // 4 or not builder.fits(len(data))):
                 self._close(builder, batch)
-                builder, batch, coming = Builder(self._deflater, room), _Batch([]), set()
+                builder, batch, coming, files = Builder(self._deflater, room), _Batch([]), set(), self._sent
             builder.add(ident, f"{TREES}{need.path}.tree", data)
             batch.trees.append(need)
             coming.add(ident)

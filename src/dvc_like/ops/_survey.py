@@ -181,8 +181,9 @@ class Survey:
         of_ident = {need.ident: need for need in needs}
         there = self._in_packs(of_ident.keys())
         there |= self._vouched & of_ident.keys()
-        rest = [need for ident, need in of_ident.items() if ident not in there]
-        asked = [need for need in rest if self._closely or travels_whole(need) or _may_be_whole(need)]
+        asked = [need for ident, need in of_ident.items() if ident not in there]
+        if not self._closely:
+            asked = [need for need in asked if travels_whole(need) or _may_be_whole(need)]
         keys = [need.key for need in asked]
         found = self._store.stat(keys)
         for key, need in zip(keys, asked, strict=True) if found else ():
