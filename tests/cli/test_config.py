@@ -27,6 +27,14 @@ def test_set_get_and_unset(place: Place, cli: Cli) -> None:
     assert cli("config", "core.autostage", "--json", code=1).json["value"] is None
 
 
+def test_a_default_remote_that_is_not_there_yet_is_told(place: Place, cli: Cli) -> None:
+    done = cli("config", "core.remote", "elsewhere")
+    assert "there is no remote named 'elsewhere' yet" in done.err
+    assert cli("config", "core.remote").out == "elsewhere\n"
+    assert cli("config", "core.remote", "storage").err == ""
+    assert cli("config", "--global", "core.remote", "of-other-projects").err == ""
+
+
 def test_names_are_found_in_any_case(place: Place, cli: Cli) -> None:
     cli("config", "Core.AutoStage", "yes")
     assert cli("config", "core.autostage").out == "yes\n"

@@ -147,11 +147,22 @@ def test_what_the_new_revision_lacks_goes_away(pushed: Place, copy: Place) -> No
     assert copy.data("data") == pushed.data("data")
 
 
-def test_a_size_that_lies_in_the_meta_file_is_noticed_or_harmless(copy: Place, cli: Cli) -> None:
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        (2, "single: it has more bytes there than the 2 that are recorded"),
+        (4, "single: it is sound there, and has 3 bytes where 4 are recorded"),
+    ],
+)
+def test_a_size_that_lies_in_the_meta_file_is_not_blamed_on_the_remote(
+    copy: Place, cli: Cli, size: int, told: str
+) -> None:
     text = (copy / "single.meta").read_text()
-    (copy / "single.meta").write_text(text.replace("size: 3", "size: 2"))
-    cli("pull", "single", code=(0, 4, 7, 9))
-    assert not (copy / "single").exists() or (copy / "single").read_text() == "one"
+    (copy / "single.meta").write_text(text.replace("size: 3", f"size: {size}"))
+    done = cli("pull", "single", code=7)
+    assert told in done.err
+    assert "its meta file" in done.err.lower()
+    assert not (copy / "single").exists()
 
 
 @pytest.mark.parametrize("cached", [False, True])

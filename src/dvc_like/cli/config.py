@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..errors import NoProject
+from ..errors import ConfigError, NoProject
 from ..ops.settings import find_config, masked, set_setting, split
 from ..paths import show
 from .command import command as make_command
@@ -71,6 +71,10 @@ def command(
             raise NoProject("there is no project here for this level", hint="Add --global, or run `dvc-like init`.")
         set_setting(config, setting, None if unset else value, level=level, add=add)
         console.document("config", {"name": setting, "value": value and masked(setting, value)})
+        is_ours = level in ("project", "local")  # the user's own setting is for other projects, too
+        if setting == "core.remote" and value is not None and is_ours and value not in config.remotes():
+            hint = "`dvc-like remote add NAME URL` makes one."
+            console.warn(ConfigError(f"there is no remote named {show(value)!r} yet", hint=hint))
         return
     found = config.find(setting, level)
     console.document(

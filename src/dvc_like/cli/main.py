@@ -52,8 +52,9 @@ def _hear_terminate() -> Callable[[], bool]:
         signal.signal(number, signal.SIG_DFL)
         raise KeyboardInterrupt
 
-    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, hear)
+    with contextlib.suppress(ValueError):  # somebody's thread runs it
+        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, hear)
     return lambda: bool(came)
 
 
