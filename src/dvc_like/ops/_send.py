@@ -184,7 +184,7 @@ class Sender:
             pack = builder.finish()
             self._store.packs.put(pack)
             batch.pack = (pack.id, pack.index_data)
-            self._task.advance(files=len(batch.sent), size=sum(need.size for need in batch.sent))
+            self._task.advance(files=len(batch.sent), size=sum([need.size for need in batch.sent]))
 
     # ---------------------------------------------------------------- trees
 
