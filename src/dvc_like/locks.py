@@ -26,13 +26,13 @@ _inside = threading.RLock()
 def _let_go() -> None:
     """Leave the locks to the process this one was forked from, and keep the numbers taken: they are closed later."""
     _inside.release()
-    try:
-        nothing = os.open(os.devnull, os.O_RDWR)
-    except OSError:
-        return  # it could open no file either
     for fd in _held:
-        os.dup2(nothing, fd, inheritable=False)
-    os.close(nothing)
+        os.close(fd)  # first, for there may be no descriptor left
+        with contextlib.suppress(OSError):
+            nothing = os.open(os.devnull, os.O_RDWR)
+            if nothing != fd:
+                os.dup2(nothing, fd, inheritable=False)
+                os.close(nothing)
 
 
 if hasattr(os, "register_at_fork"):

@@ -381,11 +381,33 @@ sys.stdin.read()
 """
 
 
+FORKING_WITHOUT_A_DESCRIPTOR_TO_SPARE = """
+import os, resource, sys
+from dvc_like.locks import lock
+there, tell = os.pipe()
+with lock(sys.argv[1], timeout=0, shared=True):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    try:
+        while True:
+            os.open(os.devnull, os.O_RDONLY)
+    except OSError:
+        pass
+    if os.fork() == 0:
+        os.write(tell, b".")
+        sys.stdin.read()
+        os._exit(0)
+    os.read(there, 1)
+print("free", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("code", [FORKING, FORKING_WITHOUT_A_DESCRIPTOR_TO_SPARE], ids=["forks", "has none to spare"])
 def test_a_process_that_is_forked_meanwhile_holds_no_lock(
-    place: Place, start: Callable[..., subprocess.Popen[bytes]]
+    place: Place, start: Callable[..., subprocess.Popen[bytes]], code: str
 ) -> None:
     place.track({"x": "1"})
-    start(FORKING, str(place.cache / "lock"), ready=b"free")
+    start(code, str(place.cache / "lock"), ready=b"free")
     place.config("local", core_locktimeout="0")
     place.gc(workspace=True)  # raises `LockHeld` while anybody lives who holds it
     cases(TOGETHER, 1)
