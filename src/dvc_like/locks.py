@@ -159,7 +159,7 @@ def has_writer(fd: int, size: int) -> bool:
 
     What is written through a map may leave no trace in the file's stat: the kernel stamps a page when it is first
     written to, and again only once that page was on disk. So ask before reading; whoever maps it later leaves a stamp.
-    False as well for a small file, and where the system does not tell, as on a network share.
+    False as well for a small file, and where the system does not tell: of another user's file, or on a network share.
     """
     if size < MAPPED_FROM or not _POSIX:
         return False
