@@ -50,7 +50,8 @@ def is_doubtful(name: str) -> bool:
 
 def doubtful(names: list[str]) -> list[str]:
     """Return those names that are doubtful. Mostly none is, which one look at all of them tells."""
-    if _ALL_PLAIN.fullmatch("".join([f"{name}\n" for name in names])):
+    text = "".join([f"{name}\n" for name in names])
+    if text.count("\n") == len(names) and _ALL_PLAIN.fullmatch(text):
         return []
     return [name for name in names if is_doubtful(name)]
 

@@ -219,3 +219,9 @@ def test_a_name_without_a_doubt_is_a_safe_name(name: str) -> None:
     if not paths.is_doubtful(name):
         assert paths.check_name(name) == name
         assert not paths.is_private(name)
+
+
+@QUICK
+@given(st.lists(st.sampled_from(["a", "b.txt", ".git", "git~1", "a\nb", "\n", "", "ü", "a b", "x" * 255, "x" * 256])))
+def test_of_many_names_the_same_are_doubtful_as_of_each(names: list[str]) -> None:
+    assert paths.doubtful(names) == [name for name in names if paths.is_doubtful(name)]
