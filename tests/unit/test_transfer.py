@@ -35,12 +35,17 @@ def test_ctrl_c_asks_what_is_in_flight_to_end_and_waits_no_longer_than_a_moment(
 ) -> None:
     monkeypatch.setattr(_transfer, "_GRACE", 30.0 if hears else 0.05)
     started, interrupted, late = threading.Semaphore(0), threading.Event(), threading.Event()
+    others = threading.Event()
     ended: list[int] = []
 
     def work(item: int) -> None:
         started.release()
         (interrupted if hears else late).wait()
+        if item == 0:
+            others.wait(20)  # the one that is waited for first comes last
         ended.append(item)
+        if len(ended) == 2:
+            others.set()
 
     finger = threading.Thread(target=press_ctrl_c, args=(started, 3))
     finger.start()

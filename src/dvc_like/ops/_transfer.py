@@ -5,7 +5,6 @@ Owns the pool and how failures become one error. Knows nothing of what an item i
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import threading
 import time
@@ -88,20 +87,28 @@ def transfer(
 
 def _at_once(run: Callable[[], None], jobs: int, stop: threading.Event, interrupt: Callable[[], None]) -> None:
     """Call `run` in so many threads until all are done. After Ctrl-C they are given a moment."""
-    threads = [threading.Thread(target=run, daemon=True) for _ in range(jobs)]
+    # Not `Thread.join`: when Ctrl-C breaks it off, Python 3.11 takes the thread for one that has ended.
+    ended = threading.Semaphore(0)
+    running = 0
+
+    def work() -> None:
+        try:
+            run()
+        finally:
+            ended.release()
+
     try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(0.5)  # so that Ctrl-C is heard
+        for _ in range(jobs):
+            running += 1  # first: Ctrl-C may come while it begins, and it goes on
+            threading.Thread(target=work, daemon=True).start()
+        while running:
+            running -= ended.acquire(timeout=0.5)  # so that Ctrl-C is heard
     except BaseException:
         stop.set()
         interrupt()
         last = time.monotonic() + _GRACE
-        for thread in threads:
-            with contextlib.suppress(RuntimeError):  # Ctrl-C came before it began
-                thread.join(max(0.0, last - time.monotonic()))
+        for _ in range(running):
+            ended.acquire(timeout=max(0.0, last - time.monotonic()))
         raise
 
 
