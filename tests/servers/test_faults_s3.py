@@ -422,6 +422,27 @@ def test_a_push_that_may_delete_nothing_sends_all_the_same(make_lab: Callable[..
     lab.check_store(complete=True)
 
 
+def test_a_push_of_what_is_condemned_needs_the_leave_to_delete(make_lab: Callable[..., Lab]) -> None:
+    """Else it would stay on the list, and go at the end of the grace period."""
+    lab = make_lab("few")
+    lab.run("push")
+    before = lab.place.data()
+    lab.place.write({f"data/{number}": f"another {number}" for number in range(3)})
+    lab.place.add("data")
+    lab.place.save()
+    lab.run("push")
+    lab.run("gc --workspace --cloud --force")
+    assert [key for key in lab.bucket.keys("data/packs/") if key.endswith(".condemned")]
+    lab.place.git("checkout", "-q", "HEAD~1", "--", "data.meta")
+    done = lab.run("push", Rule("deny", DELETES), code=UNREACHABLE)
+    assert "s3:DeleteObject is not allowed" in done.err
+    lab.run("push")
+    assert [key for key in lab.bucket.keys("data/packs/") if key.endswith(".condemned")] == []
+    lab.place.checkout()
+    assert lab.place.data() == before
+    lab.check_store(complete=False)
+
+
 # ------------------------------------------------------------------------------ killed
 
 
