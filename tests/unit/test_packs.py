@@ -16,7 +16,7 @@ GOING = f"{PREFIX}{'0' * 64}"
 
 
 class Failing(MemoryBackend):
-    """A store on which deleting what was announced ends with an error, before or after it was done."""
+    """A store on which deleting what was announced ends with an error."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(uuid.uuid4().hex)

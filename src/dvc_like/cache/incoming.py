@@ -106,11 +106,7 @@ class Incoming:
         assert self._fd is not None
         if self._size is not None and self._done + len(data) > self._size:
             self._is_wrong = True
-            raise CorruptData(
-                f"it has more bytes there than the {self._size:,} that are recorded",
-                hint="Is the size in its meta file right? Then it is damaged there: on a machine that has it, "
-                "`dvc-like fsck --remote NAME --repair`.",
-            )
+            raise CorruptData("it is longer than it may be")
         self._slow.update(data)
         self._fast.update(data)
         try:
@@ -125,11 +121,6 @@ class Incoming:
         digest = digests.finish(self._expected.algorithm, self._slow)
         if self._size not in (None, self._done) or (self._is_known and digest != self._expected):
             self._is_wrong = True
-            if self._is_known and digest == self._expected:
-                raise CorruptData(
-                    f"it is sound there, and has {self._done:,} bytes where {self._size:,} are recorded",
-                    hint="Its meta file was written by hand, or merged wrongly: restore it.",
-                )
             raise CorruptData("its bytes are not what its name says" if self._is_known else "it ended too early")
         if self._is_partial and self._fd is not None:
             self._cache.renew(self._temp)  # its age begins now, also when an earlier run wrote all of it

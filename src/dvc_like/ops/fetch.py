@@ -16,7 +16,7 @@ from typing import Protocol
 from ..cache.store import without_sound
 from ..cache.writer import Writer
 from ..digest import Digest, tree_ident
-from ..errors import CorruptData, DataMissing, DvcLikeError, RemoteNotFound, gathered
+from ..errors import CorruptData, DataMissing, DvcLikeError, RemoteError, RemoteNotFound, gathered
 from ..meta.tree import MAX_SIZE
 from ..paths import RelPath, show
 from ..progress import SILENT, Progress, Task
@@ -319,12 +319,25 @@ def _receive(store: Store, need: Need, into: Into, task: Task) -> bool:
         if incoming.start < need.size or not need.size:
             store.backend.get(need.key, Counting(incoming, task), start=incoming.start)
         incoming.accept()
-    except CorruptData:
+    except CorruptData as error:
         incoming.reject()
         if incoming.start:
             return False
-        raise
+        raise _of_another_size(store, need) or error from None
     except BaseException:
         incoming.reject()
         raise
     return True
+
+
+def _of_another_size(store: Store, need: Need) -> CorruptData | None:
+    """Return the error for an object of another size than is recorded, which need not be the remote's fault."""
+    with contextlib.suppress(RemoteError):
+        info = store.backend.stat([need.key]).get(need.key)
+        if info is not None and info.size != need.size:
+            return CorruptData(
+                f"it has {info.size:,} bytes on remote {store.name}, and {need.size:,} in what records it",
+                hint="A meta file that was written by hand, or merged wrongly, is to be restored; if it is right, the "
+                f"object is damaged: on a machine that has it, `dvc-like fsck --remote {store.name} --repair`.",
+            )
+    return None
