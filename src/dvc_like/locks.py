@@ -27,7 +27,8 @@ def _let_go() -> None:
     """Leave the locks to the process this one was forked from, and keep the numbers taken: they are closed later."""
     _inside.release()
     for fd in _held:
-        os.close(fd)  # first, for there may be no descriptor left
+        with contextlib.suppress(OSError):
+            os.close(fd)  # first, for there may be no descriptor left
         with contextlib.suppress(OSError):
             nothing = os.open(os.devnull, os.O_RDWR)
             if nothing != fd:

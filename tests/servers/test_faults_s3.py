@@ -30,6 +30,7 @@ from tests.servers.proxy import Proxy
 from tests.servers.s3 import Bucket, S3Server
 
 from dvc_like.config import edit
+from dvc_like.ops._store import describe
 
 MB = 1 << 20
 BIG = 40 * MB
@@ -360,6 +361,31 @@ def test_what_looks_at_a_store_gets_over_a_fault_and_changes_nothing(
         done = lab.run(verb, Rule(fault, kinds), code=UNREACHABLE)
         assert "Traceback" not in done.err
         lab.check_store(complete=True)
+
+
+# ------------------------------------------------------------------------------ before there were packs
+
+
+def test_a_store_without_packs_is_read_and_added_to(make_lab: Callable[..., Lab], tmp_path: Path) -> None:
+    """One object a file, and one a listing. A bucket is not asked for each: a push sends them again, in packs."""
+    lab = make_lab("small")
+    for key, path in objects_in(lab.place.cache).items():
+        lab.bucket.write(f"data/{key}", path.read_bytes())
+    lab.bucket.write("data/dvc-like.json", describe("0123456789abcdef0123456789abcdef"))
+    copy = clone_of(lab.place, tmp_path / "copy")
+    use_bucket(copy, lab.bucket, lab.proxy.url)
+    lab.run("pull", place=copy)
+    lab.check_clone(copy, complete=True)
+    assert "is sound" in lab.run("fsck --remote storage --read-data", place=copy).out
+    copy.write({"data/new": "new"})
+    copy.add("data")
+    copy.save()
+    lab.run("push", place=copy)
+    lab.check_store(complete=False)
+    other = clone_of(copy, tmp_path / "other")
+    use_bucket(other, lab.bucket, lab.proxy.url)
+    lab.run("pull", place=other)
+    assert other.data() == copy.data()
 
 
 # ------------------------------------------------------------------------------ not allowed

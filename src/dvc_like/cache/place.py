@@ -101,7 +101,11 @@ class Placer:
         if kind in ("hardlink", "symlink"):
             if executable or not self._link(kind, folder, name, digest):
                 return None  # the bit would be set for everyone who links to the object
-            return folder.lstat(name)
+            try:
+                return folder.lstat(name)
+            except BaseException:
+                folder.unlink(name)
+                raise
         if kind == "reflink" and status.st_size < CLONE_FROM:
             return None
         out = folder.open(name, CREATE, 0o777 if executable else 0o666)
